@@ -1,0 +1,90 @@
+//===- LimosaOps.td - The limosa dialect -------------------*- tablegen -*-===//
+//
+// The 50 core ops are in ElementwiseOps.td (27), DataOps.td (10),
+// StructuredOps.td (7) and ControlOps.td (6). Here are the ops that are not
+// counted: they compute nothing by themselves.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LIMOSA_IR_OPS
+#define LIMOSA_IR_OPS
+
+include "limosa/IR/ElementwiseOps.td"
+include "limosa/IR/DataOps.td"
+include "limosa/IR/StructuredOps.td"
+include "limosa/IR/ControlOps.td"
+
+def Limosa_ConstantOp : Limosa_Op<"constant", [Pure, ConstantLike]> {
+  let summary = "Tensor known at compile time";
+  let description = "Small constants are dense elements, weights are dense resources that map the model's file.";
+  let arguments = (ins ElementsAttr:$value);
+  let results = (outs Limosa_Tensor:$result);
+  let hasFolder = 1;
+  let hasVerifier = 1;
+  let assemblyFormat = "attr-dict $value `:` type($result)";
+}
+def Limosa_CompositeOp : Limosa_Op<"composite", [Pure,
+    DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "Named function of core ops that a device may claim whole";
+  let description = "Equal to a call of the private function `body`. `composite` and `version` identify the contract; `config` holds the attributes those of the composite's schema (docs/composites.md).";
+  let arguments = (ins Variadic<Limosa_Tensor>:$inputs, StrAttr:$composite,
+                       I64Attr:$version, DictionaryAttr:$config,
+                       FlatSymbolRefAttr:$body);
+  let results = (outs Variadic<Limosa_Tensor>:$outputs);
+}
+def Limosa_CustomCallOp : Limosa_Op<"custom_call"> {
+  let summary = "Call of an operator that the user registered";
+  let arguments = (ins Variadic<AnyType>:$inputs, StrAttr:$target,
+                       DictionaryAttr:$config);
+  let results = (outs Variadic<AnyType>:$outputs);
+}
+def Limosa_DimOp : Limosa_Op<"dim", [Pure]> {
+  let summary = "Value of a dimension expression as a rank-0 i64 tensor";
+  let arguments = (ins StrAttr:$expr);
+  let results = (outs 0DTensorOf<[I64]>:$result);
+  let hasFolder = 1;
+  let hasVerifier = 1;
+}
+def Limosa_BindSymbolOp : Limosa_Op<"bind_symbol"> {
+  let summary = "Gives a symbol the value of a rank-0 i64 tensor";
+  let description = "The value is read when the program reaches the op; shapes that use the symbol come after it. What is known about the value stands in the module's `limosa.symbols`. `reshape`s that use the symbol must not be moved above it.";
+  let arguments = (ins 0DTensorOf<[I64]>:$value, StrAttr:$symbol);
+}
+def Limosa_AssertOp : Limosa_Op<"assert"> {
+  let summary = "Stops the program with a message unless all elements are true";
+  let arguments = (ins Limosa_BoolTensor:$condition, StrAttr:$message);
+}
+def Limosa_AssertExprOp : Limosa_Op<"assert_expr"> {
+  let summary = "Stops the program with a message unless two dimension expressions are equal";
+  let arguments = (ins StrAttr:$lhs, StrAttr:$rhs, StrAttr:$message);
+}
+def Limosa_BarrierOp : Limosa_Op<"barrier", [Pure]> {
+  let summary = "Values that the optimiser must not look through";
+  let arguments = (ins Variadic<Limosa_Tensor>:$inputs);
+  let results = (outs Variadic<Limosa_Tensor>:$outputs);
+}
+def Limosa_RelayoutOp : Limosa_Op<"relayout", [Pure]> {
+  let summary = "Same tensor in another physical order";
+  let description = "Changes only the encoding's `order`. The layout pass inserts it; nothing else moves data between layouts.";
+  let arguments = (ins Limosa_Tensor:$operand);
+  let results = (outs Limosa_Tensor:$result);
+  let hasFolder = 1;
+  let hasVerifier = 1;
+}
+def Limosa_LaunchOp : Limosa_Op<"launch", [
+    DeclareOpInterfaceMethods<SymbolUserOpInterface>, Pure]> {
+  let summary = "Call of an outlined kernel";
+  let description = "Dispatch outlines groups of core ops into functions marked `limosa.kernel`; `device` names who runs it. `donate[r]`, if present and not negative, is the operand whose memory result r takes over.";
+  let arguments = (ins Variadic<Limosa_Tensor>:$inputs,
+                       FlatSymbolRefAttr:$kernel,
+                       DefaultValuedStrAttr<StrAttr, "cpu">:$device,
+                       OptionalAttr<DenseI64ArrayAttr>:$donate);
+  let results = (outs Variadic<Limosa_Tensor>:$outputs);
+}
+def Limosa_YieldOp : Limosa_Op<"yield", [Pure, Terminator, ReturnLike]> {
+  let summary = "Ends a region with its values";
+  let arguments = (ins Variadic<Limosa_Tensor>:$values);
+  let assemblyFormat = "attr-dict ($values^ `:` type($values))?";
+}
+
+#endif // LIMOSA_IR_OPS
