@@ -6,7 +6,7 @@ find_program(LLVM_CONFIG NAMES llvm-config-22 REQUIRED)
 execute_process(COMMAND ${LLVM_CONFIG} --cmakedir OUTPUT_VARIABLE LLVM_DIR
                 OUTPUT_STRIP_TRAILING_WHITESPACE)
 get_filename_component(MLIR_DIR "${LLVM_DIR}/../mlir" ABSOLUTE)
-find_package(MLIR 22 REQUIRED CONFIG)
+find_package(MLIR 22.1 REQUIRED CONFIG)
 list(APPEND CMAKE_MODULE_PATH "${MLIR_CMAKE_DIR}" "${LLVM_CMAKE_DIR}")
 include(TableGen)
 include(AddLLVM)
