@@ -1,0 +1,104 @@
+//===- Codegen.h - Kernels of core ops to machine code --------------*- C++
+//-*-===//
+//
+// The door to code generation. A kernel is a private function marked
+// `limosa.kernel` whose body is core ops with value semantics. `add` analyses
+// it, picks a template (Template.h) and emits loops over flat memory; `finish`
+// hands all loops to the backend and links one image.
+//
+// What Dispatch may put into one kernel is said by FusionRules.h.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LIMOSA_CODEGEN_CODEGEN_H
+#define LIMOSA_CODEGEN_CODEGEN_H
+
+#include "limosa/Support/DimExpr.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/ADT/StringMap.h"
+#include "llvm/Support/Error.h"
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace limosa::codegen {
+
+class TemplateRegistry;
+
+/// What the code is for. Code follows from this alone, never from the machine
+/// that compiles.
+struct TargetOptions {
+  std::string Isa = "avx2"; ///< "avx2", "avx512", with extras "+vnni", "+bf16"
+  unsigned Workers = 1;     ///< threads it will run on; a hint for tile sizes
+  unsigned CompileThreads = 1;
+};
+
+/// A constant operand that the kernel reads in a packed form. The plan stores
+/// what `packConstant` makes of it in the constant's place.
+struct PackRequest {
+  unsigned Operand = 0; ///< index of the kernel's argument
+  std::string Spec;     ///< e.g. "gemm.b.nr32"
+};
+
+/// Bytes of a constant of type `Ty` (physical order of the type) rearranged as
+/// `Spec` says. The result may be larger (padding). Defined by the templates
+/// that make the requests.
+llvm::Expected<std::vector<uint8_t>>
+packConstant(llvm::StringRef Spec, mlir::RankedTensorType Ty,
+             llvm::ArrayRef<uint8_t> Bytes);
+
+/// What the plan has to know to launch a kernel.
+struct CompiledKernel {
+  std::string Name;     ///< of the kernel function
+  std::string Symbol;   ///< in the image; shared by identical kernels
+  std::string Template; ///< which template made it
+  /// Symbols whose values are the kernel's scalars, in order.
+  llvm::SmallVector<std::string> Symbols;
+  DimExpr Grid;         ///< number of tiles
+  DimExpr ScratchBytes; ///< per worker
+  std::vector<PackRequest> Packs;
+  std::vector<std::string> Remarks; ///< why it is not on a fast path
+  std::optional<DimExpr> Flops;
+  std::optional<DimExpr> Bytes; ///< read and written at least once
+};
+
+/// Compiles kernels into one image. Not thread safe; uses the MLIR context of
+/// the kernels, into which it loads the dialects it emits.
+class KernelCompiler {
+public:
+  /// Fails for an unknown ISA.
+  static llvm::Expected<std::unique_ptr<KernelCompiler>>
+  create(mlir::MLIRContext *Ctx, const TargetOptions &Options);
+  ~KernelCompiler();
+
+  /// Emits the loops of a kernel. Identical kernels are emitted once. Fails,
+  /// with a message naming the kernel and the op, when no template can.
+  llvm::Expected<CompiledKernel> add(mlir::func::FuncOp Kernel);
+
+  /// The loops emitted so far (`--emit=mlir-loops`). Owned by the compiler;
+  /// used up by `finish`.
+  mlir::ModuleOp loops() { return *Loops; }
+
+  /// The linked position-independent ELF image of all kernels. Call once.
+  llvm::Expected<std::vector<uint8_t>> finish();
+  /// A relocatable object for the system linker with the same kernels, each
+  /// symbol after `Prefix`. Call instead of `finish`.
+  llvm::Expected<std::vector<uint8_t>> finishObject(llvm::StringRef Prefix);
+
+private:
+  KernelCompiler(mlir::MLIRContext *Ctx, TargetOptions Options);
+
+  TargetOptions Options;
+  mlir::OwningOpRef<mlir::ModuleOp> Loops;
+  std::unique_ptr<TemplateRegistry> Templates;
+  llvm::StringMap<CompiledKernel> ByText;
+};
+
+} // namespace limosa::codegen
+
+#endif // LIMOSA_CODEGEN_CODEGEN_H

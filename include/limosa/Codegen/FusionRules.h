@@ -1,0 +1,59 @@
+//===- FusionRules.h - What Codegen can put into one kernel ---------*- C++
+//-*-===//
+//
+// The predicates Dispatch forms kernels with. They answer for exactly what the
+// templates generate: a kernel formed by them always compiles on a fast path.
+// All are pure functions of the IR.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LIMOSA_CODEGEN_FUSIONRULES_H
+#define LIMOSA_CODEGEN_FUSIONRULES_H
+
+#include "mlir/IR/Operation.h"
+#include "mlir/IR/Value.h"
+#include "llvm/ADT/ArrayRef.h"
+
+namespace limosa::codegen {
+
+/// Whether an element of the op's result can be computed at any coordinates at
+/// the cost of an element: elementwise and data ops, constant, dim, relayout.
+bool isPullable(mlir::Operation *Op);
+
+/// What it costs to compute an element anew for each consumer.
+enum class PullCost : uint8_t {
+  Free,  ///< data movement that folds into addressing; splats
+  Cheap, ///< a few instructions: recompute rather than store
+  Heavy  ///< exp, pow, division ..: store if there are several consumers
+};
+PullCost pullCost(mlir::Operation *Op);
+
+/// Whether reading `Op`'s operand through it keeps neighbouring elements
+/// neighbours (false: transpose of the fastest dimension, gather, reversal), so
+/// that a product or a reduction which reads through it stays fast.
+bool keepsContiguity(mlir::Operation *Op);
+
+/// Whether `Consumer` can be evaluated on the tile that computes `Producer`'s
+/// result, elements in place: an epilogue. All other operands of Consumer must
+/// come from outside the group or be pullable.
+bool canBeEpilogue(mlir::Operation *Producer, mlir::Operation *Consumer);
+
+/// Whether the ops (in program order, all their uses known) make one reduction
+/// chain: every reduce shares one domain and one set of reduced dimensions, and
+/// between them are pullable ops that stay on their row. `Outputs` are the
+/// values that leave the group.
+bool isReductionChain(llvm::ArrayRef<mlir::Operation *> Ops,
+                      llvm::ArrayRef<mlir::Value> Outputs);
+
+/// Whether a kernel may have these outputs together: all of one shape, or, in a
+/// reduction chain, of the domain's or the row's.
+bool canShareKernel(mlir::Value A, mlir::Value B);
+
+/// Whether `Result` of a kernel may take over the memory of its argument
+/// `Operand`: every path between them is elementwise and types agree, so that
+/// an element is read no later than it is written.
+bool canDonate(mlir::Value Operand, mlir::Value Result);
+
+} // namespace limosa::codegen
+
+#endif // LIMOSA_CODEGEN_FUSIONRULES_H

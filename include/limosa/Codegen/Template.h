@@ -1,0 +1,73 @@
+//===- Template.h - Kernel templates and how one is chosen ----------*- C++
+//-*-===//
+//
+// A template knows how to turn kernels of some form into loops. Each one scores
+// a kernel; the highest score emits it. A new template is a pair of functions
+// and a line in the `add*Templates` function of its group.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LIMOSA_CODEGEN_TEMPLATE_H
+#define LIMOSA_CODEGEN_TEMPLATE_H
+
+#include "limosa/Codegen/Codegen.h"
+#include "llvm/ADT/SmallVector.h"
+
+namespace limosa::codegen {
+
+class KernelBuilder;
+
+/// What templates look at. Points into the kernel function.
+struct KernelAnalysis {
+  mlir::func::FuncOp Func;
+  /// What the function returns, in order. May be arguments or repeat.
+  llvm::SmallVector<mlir::Value> Outputs;
+  /// All ops but the return, in program order.
+  llvm::SmallVector<mlir::Operation *> Ops;
+  /// Those that are not pullable at the cost of an element each (isPullable):
+  /// contract, conv, reduce, window, sort, scan, scatter, compact, random_bits.
+  llvm::SmallVector<mlir::Operation *> Anchors;
+
+  static llvm::Expected<KernelAnalysis> create(mlir::func::FuncOp Func);
+
+  /// The only anchor if there is one and it is an OpT.
+  template <typename OpT> OpT onlyAnchor() const {
+    return Anchors.size() == 1 ? llvm::dyn_cast<OpT>(Anchors[0]) : OpT();
+  }
+};
+
+struct KernelTemplate {
+  llvm::StringLiteral Name;
+  /// How well the template suits; nullopt when it cannot emit the kernel.
+  /// Generic scores 0, Pointwise 10, special forms more.
+  std::optional<int> (*Match)(const KernelAnalysis &Kernel,
+                              const TargetOptions &Options);
+  /// Emits the body and fills in grid, scratch, packs and remarks through the
+  /// builder. An error fails the compile: what cannot be emitted must not
+  /// match.
+  llvm::Error (*Emit)(KernelBuilder &KB, const KernelAnalysis &Kernel);
+};
+
+class TemplateRegistry {
+public:
+  void add(const KernelTemplate &T) { Templates.push_back(T); }
+  /// The best match; null when none does.
+  const KernelTemplate *choose(const KernelAnalysis &Kernel,
+                               const TargetOptions &Options) const;
+  /// All templates of Limosa.
+  static TemplateRegistry all();
+
+private:
+  llvm::SmallVector<KernelTemplate> Templates;
+};
+
+/// Pointwise, window, reduction chain, generic (Templates/Loop*.cpp).
+void addLoopTemplates(TemplateRegistry &Registry);
+/// Contractions and convolutions (Templates/Products.cpp).
+void addProductTemplates(TemplateRegistry &Registry);
+/// Sort, scan, scatter, compact, random bits (Templates/Irregular.cpp).
+void addIrregularTemplates(TemplateRegistry &Registry);
+
+} // namespace limosa::codegen
+
+#endif // LIMOSA_CODEGEN_TEMPLATE_H
