@@ -134,9 +134,10 @@ DimExpr operator*(const DimExpr &A, const DimExpr &B) {
   for (const DimExpr::Term &X : A.Terms)
     for (const DimExpr::Term &Y : B.Terms) {
       Factors F;
-      std::merge(X.Factors.begin(), X.Factors.end(), Y.Factors.begin(),
-                 Y.Factors.end(), std::back_inserter(F),
-                 [](const Atom &P, const Atom &Q) { return P->Text < Q->Text; });
+      std::merge(
+          X.Factors.begin(), X.Factors.end(), Y.Factors.begin(),
+          Y.Factors.end(), std::back_inserter(F),
+          [](const Atom &P, const Atom &Q) { return P->Text < Q->Text; });
       R.addTerm(int64_t(uint64_t(X.Coefficient) * uint64_t(Y.Coefficient)),
                 std::move(F));
     }
@@ -174,8 +175,8 @@ DimExpr DimExpr::floorDiv(const DimExpr &A, const DimExpr &B) {
   if (B.isConstant(1))
     return A;
   if (A.constant() && B.constant())
-    if (auto V = evaluateBinary(DimAtomKind::FloorDiv, *A.constant(),
-                                *B.constant()))
+    if (auto V =
+            evaluateBinary(DimAtomKind::FloorDiv, *A.constant(), *B.constant()))
       return DimExpr(*V);
   if (auto Q = A.exactDiv(B))
     return *Q;
@@ -302,9 +303,8 @@ std::optional<DimExpr> DimExpr::exactDiv(const DimExpr &B) const {
       return std::nullopt;
     Factors Left = T.Factors;
     for (const Atom &F : D.Factors) {
-      auto It = std::find_if(Left.begin(), Left.end(), [&](const Atom &A) {
-        return A->Text == F->Text;
-      });
+      auto It = std::find_if(Left.begin(), Left.end(),
+                             [&](const Atom &A) { return A->Text == F->Text; });
       if (It == Left.end())
         return std::nullopt;
       Left.erase(It);

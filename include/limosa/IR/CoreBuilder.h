@@ -1,4 +1,5 @@
-//===- CoreBuilder.h - Makes core ops with inferred types -----------*- C++ -*-===//
+//===- CoreBuilder.h - Makes core ops with inferred types -----------*- C++
+//-*-===//
 //
 // What the front ends, the composites and the gradients write core ops with.
 // Each method makes one core op, or the few core ops that an everyday operation
@@ -96,8 +97,9 @@ public:
   /// The numpy broadcast of shapes. Two symbolic sizes that differ give their
   /// max; the broadcast op's run-time rule does the rest.
   static Dims broadcastShapes(llvm::ArrayRef<Dims> Shapes);
-  Value expandDims(Value V, Ints NewDims); ///< unit dims at these result positions
-  Value squeeze(Value V, Ints DropDims);   ///< dims taken to be 1
+  Value expandDims(Value V,
+                   Ints NewDims); ///< unit dims at these result positions
+  Value squeeze(Value V, Ints DropDims); ///< dims taken to be 1
   Value slice(Value V, Exprs Starts, Exprs Sizes, Ints Steps);
   /// One dimension, step 1.
   Value sliceDim(Value V, int64_t Dim, const DimExpr &Start,

@@ -1,4 +1,5 @@
-//===- Infer.h - Result types of core ops ---------------------------*- C++ -*-===//
+//===- Infer.h - Result types of core ops ---------------------------*- C++
+//-*-===//
 //
 // One function per op whose result type follows from operands and attributes,
 // shared by the verifiers and by CoreBuilder. Each returns the row-major result
@@ -16,28 +17,31 @@
 namespace limosa::infer {
 
 using FailFn = llvm::function_ref<void(const llvm::Twine &)>;
-using TensorType = mlir::RankedTensorType;
+using mlir::RankedTensorType;
 
-TensorType transpose(TensorType Operand, llvm::ArrayRef<int64_t> Perm,
-                     FailFn Fail);
-TensorType pad(TensorType Operand, llvm::ArrayRef<DimExpr> Low,
-               llvm::ArrayRef<DimExpr> High, llvm::ArrayRef<int64_t> Interior,
-               FailFn Fail);
-TensorType concat(llvm::ArrayRef<TensorType> Inputs, int64_t Dim, FailFn Fail);
-TensorType gather(TensorType Operand, TensorType Indices,
-                  llvm::ArrayRef<int64_t> Axes, int64_t Batch, FailFn Fail);
-TensorType reduce(TensorType Input, llvm::ArrayRef<int64_t> DimsToDrop,
-                  FailFn Fail);
-TensorType window(TensorType Input, llvm::ArrayRef<int64_t> Sizes,
-                  llvm::ArrayRef<int64_t> Strides,
-                  llvm::ArrayRef<int64_t> Dilations,
-                  llvm::ArrayRef<DimExpr> PadLow,
-                  llvm::ArrayRef<DimExpr> PadHigh, FailFn Fail);
-TensorType contract(TensorType Lhs, TensorType Rhs, mlir::Type ResultElement,
-                    llvm::ArrayRef<int64_t> LhsBatch,
-                    llvm::ArrayRef<int64_t> RhsBatch,
-                    llvm::ArrayRef<int64_t> LhsContract,
-                    llvm::ArrayRef<int64_t> RhsContract, FailFn Fail);
+RankedTensorType transpose(RankedTensorType Operand,
+                           llvm::ArrayRef<int64_t> Perm, FailFn Fail);
+RankedTensorType pad(RankedTensorType Operand, llvm::ArrayRef<DimExpr> Low,
+                     llvm::ArrayRef<DimExpr> High,
+                     llvm::ArrayRef<int64_t> Interior, FailFn Fail);
+RankedTensorType concat(llvm::ArrayRef<RankedTensorType> Inputs, int64_t Dim,
+                        FailFn Fail);
+RankedTensorType gather(RankedTensorType Operand, RankedTensorType Indices,
+                        llvm::ArrayRef<int64_t> Axes, int64_t Batch,
+                        FailFn Fail);
+RankedTensorType reduce(RankedTensorType Input,
+                        llvm::ArrayRef<int64_t> DimsToDrop, FailFn Fail);
+RankedTensorType window(RankedTensorType Input, llvm::ArrayRef<int64_t> Sizes,
+                        llvm::ArrayRef<int64_t> Strides,
+                        llvm::ArrayRef<int64_t> Dilations,
+                        llvm::ArrayRef<DimExpr> PadLow,
+                        llvm::ArrayRef<DimExpr> PadHigh, FailFn Fail);
+RankedTensorType contract(RankedTensorType Lhs, RankedTensorType Rhs,
+                          mlir::Type ResultElement,
+                          llvm::ArrayRef<int64_t> LhsBatch,
+                          llvm::ArrayRef<int64_t> RhsBatch,
+                          llvm::ArrayRef<int64_t> LhsContract,
+                          llvm::ArrayRef<int64_t> RhsContract, FailFn Fail);
 
 /// Attributes of a convolution, one entry per spatial dimension.
 struct ConvAttrs {
@@ -45,8 +49,9 @@ struct ConvAttrs {
   llvm::SmallVector<DimExpr, 3> PadLow, PadHigh;
   int64_t FeatureGroups = 1, BatchGroups = 1;
 };
-TensorType conv(TensorType Input, TensorType Filter, mlir::Type ResultElement,
-                const ConvAttrs &Attrs, FailFn Fail);
+RankedTensorType conv(RankedTensorType Input, RankedTensorType Filter,
+                      mlir::Type ResultElement, const ConvAttrs &Attrs,
+                      FailFn Fail);
 
 /// floordiv(Size + Low + High - ((Kernel - 1) * Dilation + 1), Stride) + 1
 DimExpr windowExtent(const DimExpr &Size, const DimExpr &Low,

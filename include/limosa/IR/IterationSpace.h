@@ -1,4 +1,5 @@
-//===- IterationSpace.h - How an op's dimensions relate -------------*- C++ -*-===//
+//===- IterationSpace.h - How an op's dimensions relate -------------*- C++
+//-*-===//
 //
 // Every core op describes itself as a nest of iteration dimensions and says how
 // each dimension of each operand and result follows them. Sharding, tiling,
@@ -19,9 +20,9 @@ class Operation;
 namespace limosa {
 
 enum class IteratorKind : uint8_t {
-  Parallel,   ///< Every point is independent.
-  Reduction,  ///< Points combine, in any order.
-  Sequential  ///< Points depend on those before them (scan, sort).
+  Parallel,  ///< Every point is independent.
+  Reduction, ///< Points combine, in any order.
+  Sequential ///< Points depend on those before them (scan, sort).
 };
 
 /// How one tensor dimension follows the iteration dimensions.

@@ -48,7 +48,7 @@ def Limosa_EncodingAttr : Limosa_Attr<"Encoding", "enc"> {
   }];
   let parameters = (ins ArrayRefParameter<"::mlir::StringAttr">:$dims,
                         OptionalArrayRefParameter<"int64_t">:$order);
-  let assemblyFormat = "`<` `[` (`]`) : ($dims^ `]`)? (`,` `[` $order^ `]`)? `>`";
+  let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
 }
 

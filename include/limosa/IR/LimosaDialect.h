@@ -1,4 +1,5 @@
-//===- LimosaDialect.h - The limosa dialect and its attributes ------*- C++ -*-===//
+//===- LimosaDialect.h - The limosa dialect and its attributes ------*- C++
+//-*-===//
 
 #ifndef LIMOSA_IR_LIMOSADIALECT_H
 #define LIMOSA_IR_LIMOSADIALECT_H
@@ -30,8 +31,7 @@ mlir::LogicalResult verifySameElementType(mlir::Operation *Op);
 } // namespace detail
 
 template <typename ConcreteType>
-class SameShape
-    : public mlir::OpTrait::TraitBase<ConcreteType, SameShape> {
+class SameShape : public mlir::OpTrait::TraitBase<ConcreteType, SameShape> {
 public:
   static mlir::LogicalResult verifyTrait(mlir::Operation *Op) {
     return detail::verifySameShape(Op);
