@@ -237,9 +237,10 @@ typedef struct limosa_host {
 
   /* The host's worker threads, for devices that compute on the CPU: calls
    * body(argument, worker, begin, end) for disjoint ranges that cover
-   * [0, count), at most once for each worker, one of them the calling thread,
-   * and returns when all are done. Worker numbers are below worker_count. Must
-   * not be called from within `body`. */
+   * [0, count), never twice at the same time for one worker, and returns when
+   * all are done. Worker numbers are below worker_count; the calling thread is
+   * one of them. Runs on the calling thread alone if the workers are busy or
+   * when called from within `body`. */
   uint32_t (*worker_count)(void *context);
   void (*parallel_for)(void *context, int64_t count,
                        void (*body)(void *argument, uint32_t worker,
@@ -356,6 +357,9 @@ typedef struct limosa_launch {
   limosa_points wait;   /* before it starts */
   limosa_points signal; /* after it is done */
   uint64_t tag;         /* for profile events */
+  /* Estimated nanoseconds on one worker, 0 if unknown: work that is shorter than
+   * waking others is not worth sharing. */
+  uint64_t cost;
 } limosa_launch;
 
 /* Movement between devices in one process group, or between processes; see

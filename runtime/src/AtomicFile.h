@@ -1,0 +1,36 @@
+//===- AtomicFile.h - Files that appear whole or not at all ---------*- C++
+//-*-===//
+#ifndef LIMOSA_RUNTIME_SRC_ATOMICFILE_H
+#define LIMOSA_RUNTIME_SRC_ATOMICFILE_H
+
+#include "limosa/Runtime/Status.h"
+
+#include <cstddef>
+#include <string>
+
+namespace limosa::runtime {
+
+/// Writes to a temporary file in the folder of `Path`; `commit` syncs it and
+/// renames it to `Path`. Without a successful commit nothing is left behind.
+class AtomicFile {
+public:
+  explicit AtomicFile(std::string Path);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile &) = delete;
+  AtomicFile &operator=(const AtomicFile &) = delete;
+
+  /// False after an error, which `commit` reports.
+  bool write(const void *Bytes, size_t Size);
+  Status commit();
+  /// Where the bytes are until `commit`.
+  const std::string &temporaryPath() const { return Temporary; }
+
+private:
+  std::string Path, Temporary;
+  int Descriptor = -1;
+  int Error = 0;
+};
+
+} // namespace limosa::runtime
+
+#endif // LIMOSA_RUNTIME_SRC_ATOMICFILE_H
