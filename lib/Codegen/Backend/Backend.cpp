@@ -115,6 +115,7 @@ static std::vector<Part> splitModule(ModuleOp Module) {
     Last.Kernels += cast<LLVM::LLVMFuncOp>(Kernel).getName();
     Kernel->walk([&](Operation *) { ++Ops; });
     Symbols.remove(Kernel);
+    Kernel->remove();
     Last.Module->push_back(Kernel);
   }
   for (Part &P : Parts)
