@@ -32,8 +32,7 @@ std::vector<Instruction> disassemble(ArrayRef<uint8_t> Code) {
   std::unique_ptr<MCSubtargetInfo> Subtarget(T->createMCSubtargetInfo(
       TheTriple, "sapphirerapids", "+avx512f,+avx512vl"));
   std::unique_ptr<MCInstrInfo> Opcodes(T->createMCInstrInfo());
-  MCContext Context(TheTriple, Syntax.get(), Registers.get(),
-                    Subtarget.get());
+  MCContext Context(TheTriple, Syntax.get(), Registers.get(), Subtarget.get());
   std::unique_ptr<MCDisassembler> Decoder(
       T->createMCDisassembler(*Subtarget, Context));
   std::unique_ptr<MCInstPrinter> Printer(T->createMCInstPrinter(
