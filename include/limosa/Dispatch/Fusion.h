@@ -1,0 +1,63 @@
+//===- Fusion.h - Outlines kernels from core ops --------------------*- C++
+//-*-===//
+//
+// Groups the core ops of each block into kernels. A group is a heavy op
+// (contract, conv, reduce, window ...) with the pointwise ops after it, a chain
+// of reductions over the same rows (softmax, norms), or pointwise and data ops
+// over one domain. What feeds a group is pulled into it when nothing else needs
+// it or when it is cheap to compute twice. Each group becomes a private
+// function marked `limosa.kernel`, called by `limosa.launch`; equal functions
+// are one.
+//
+// What may be fused is Codegen's knowledge (limosa/Codegen/FusionRules.h); this
+// layer decides what is worth it.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LIMOSA_DISPATCH_FUSION_H
+#define LIMOSA_DISPATCH_FUSION_H
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/BuiltinOps.h"
+
+namespace limosa {
+
+struct FusionOptions {
+  /// Off: every op a kernel of its own (for bisecting a wrong result).
+  bool Fuse = true;
+  /// Tensors one kernel may write.
+  unsigned MaxOutputs = 4;
+  /// Ops in one kernel: keeps register pressure and compile time in bounds.
+  unsigned MaxOps = 96;
+  /// The most arithmetic (in multiply-adds per element) that is done twice
+  /// rather than stored.
+  unsigned MaxRecompute = 4;
+};
+
+/// Outlines the kernels of all functions marked `limosa.entry`, including the
+/// regions of `if` and `while`. Afterwards an entry holds launches, reshapes
+/// that are views, constants, control flow and symbol bindings only. Composites
+/// must be inlined or claimed before. Fails with a diagnostic at an op that no
+/// kernel can hold.
+mlir::LogicalResult formKernels(mlir::ModuleOp Module,
+                                const FusionOptions &Options = {});
+
+/// Moves reshapes below pointwise ops where they become views between kernels
+/// instead of breaking up what could be one kernel.
+mlir::LogicalResult sinkReshapes(mlir::ModuleOp Module);
+
+/// On arguments of kernels: the value is known at compile time (unit).
+inline constexpr llvm::StringLiteral ConstantArgAttrName = "limosa.constant";
+/// On kernels: the device that runs it, if it is not generated code (string).
+inline constexpr llvm::StringLiteral DeviceAttrName = "limosa.device";
+
+/// Names of the model's nodes in a location, without repeats, in order.
+llvm::SmallVector<std::string> modelNodes(mlir::Location Loc);
+
+/// Registers limosa-form-kernels, limosa-sink-reshapes and
+/// limosa-dispatch-claims for limosa-opt.
+void registerDispatchPasses();
+
+} // namespace limosa
+
+#endif // LIMOSA_DISPATCH_FUSION_H

@@ -1,0 +1,164 @@
+//===- Rules.cpp - What is worth fusing -----------------------------------===//
+
+#include "Rules.h"
+
+#include "limosa/IR/LimosaOps.h"
+#include "limosa/IR/Types.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+
+namespace limosa::dispatch {
+
+static SmallVector<DimExpr> withoutUnits(Type Ty) {
+  SmallVector<DimExpr> Out;
+  for (const DimExpr &E : getDims(Ty))
+    if (!E.isConstant(1))
+      Out.push_back(E);
+  return Out;
+}
+
+bool sameUpToUnitDims(Type A, Type B) {
+  return withoutUnits(A) == withoutUnits(B);
+}
+
+bool sameDomain(Type A, Type B) {
+  return sameShape(A, B) && getOrder(A) == getOrder(B);
+}
+
+bool isInline(Operation *Op) {
+  if (isa<DimOp>(Op))
+    return true;
+  auto C = dyn_cast<ConstantOp>(Op);
+  return C && (C.getValue().isSplat() || C.getType().getRank() == 0);
+}
+
+bool isView(Operation *Op) {
+  auto Reshape = dyn_cast<ReshapeOp>(Op);
+  return Reshape && isRowMajor(Reshape.getOperand().getType()) &&
+         isRowMajor(Reshape.getType());
+}
+
+static bool isElementwise(Operation *Op) {
+  return Op->hasTrait<limosa::OpTrait::SameShape>();
+}
+
+OpClass classify(Operation *Op) {
+  if (isInline(Op))
+    return OpClass::Inline;
+  if (isView(Op))
+    return OpClass::View;
+  if (isElementwise(Op))
+    return OpClass::Pointwise;
+  return llvm::TypeSwitch<Operation *, OpClass>(Op)
+      .Case<IotaOp, ReshapeOp, TransposeOp, BroadcastOp, SliceOp, PadOp,
+            ConcatOp, GatherOp, RelayoutOp>([](auto) { return OpClass::Data; })
+      .Case<ReduceOp>([](auto) { return OpClass::Reduce; })
+      .Case<ContractOp, ConvOp, WindowOp, ScanOp, SortOp, ScatterOp,
+            UpdateSliceOp, CompactOp, RandomBitsOp>(
+          [](auto) { return OpClass::Heavy; })
+      .Default([](auto) { return OpClass::Outside; });
+}
+
+unsigned opCost(Operation *Op) {
+  if (!isElementwise(Op))
+    return isa<GatherOp>(Op) ? 2 : 0;
+  if (isa<BitcastOp>(Op))
+    return 0;
+  if (isa<DivOp, RemOp, SqrtOp>(Op))
+    return 4;
+  if (isa<PowOp, ExpOp, LogOp, SinOp, CosOp, TanhOp, ErfOp>(Op))
+    return 12;
+  return 1;
+}
+
+unsigned recomputeCost(Operation *Op, unsigned Limit) {
+  unsigned Cost = opCost(Op);
+  for (Value V : Op->getOperands()) {
+    if (Cost > Limit)
+      return Cost;
+    Operation *Def = V.getDefiningOp();
+    if (!Def)
+      continue;
+    OpClass C = classify(Def);
+    if (C == OpClass::Pointwise || C == OpClass::Data)
+      Cost += recomputeCost(Def, Limit - Cost);
+  }
+  return Cost;
+}
+
+bool hasEpilogue(Operation *Root) {
+  return isa<ContractOp, ConvOp, WindowOp>(Root) && Root->getNumResults() == 1;
+}
+
+unsigned maxOutputs(Operation *Root, const FusionOptions &Options) {
+  return std::max<unsigned>(Options.MaxOutputs, Root->getNumResults());
+}
+
+ChainDomain chainDomain(Operation *Op) {
+  auto Reduce = cast<ReduceOp>(Op);
+  ChainDomain D;
+  D.Domain = cast<RankedTensorType>(Reduce.getInputs()[0].getType());
+  D.Rows = cast<RankedTensorType>(Reduce.getResult(0).getType());
+  D.Dims.assign(Reduce.getDims().begin(), Reduce.getDims().end());
+  // Innermost in memory: the last dims of the physical order are the reduced.
+  SmallVector<int64_t> Order = getOrder(D.Domain);
+  SmallVector<int64_t> Inner(Order.end() - D.Dims.size(), Order.end());
+  llvm::sort(Inner);
+  D.Whole = llvm::equal(Inner, D.Dims);
+  // One row leaves nothing to share between threads.
+  auto Rows = numElements(D.Rows).constant();
+  auto All = numElements(D.Domain).constant();
+  if (Rows && *Rows < 2 && !(All && *All <= 16384))
+    D.Whole = false;
+  return D;
+}
+
+bool joinsChain(const ChainDomain &D, Operation *Op) {
+  if (Op->getNumResults() == 0)
+    return false;
+  Type Result = Op->getResult(0).getType();
+  bool IsRows = sameUpToUnitDims(Result, D.Rows) && isRowMajor(Result);
+  if (isElementwise(Op))
+    return IsRows || (D.Whole && sameDomain(Result, D.Domain));
+  if (isView(Op))
+    return IsRows && sameUpToUnitDims(Op->getOperand(0).getType(), D.Rows);
+  if (auto Broadcast = dyn_cast<BroadcastOp>(Op)) {
+    if (!D.Whole || !sameDomain(Result, D.Domain) ||
+        !sameUpToUnitDims(Broadcast.getOperand().getType(), D.Rows))
+      return false;
+    Dims From = getDims(Broadcast.getOperand());
+    for (auto [I, To] : llvm::enumerate(Broadcast.getDims()))
+      if (!From[I].isConstant(1) && llvm::is_contained(D.Dims, To))
+        return false;
+    return true;
+  }
+  if (auto Reduce = dyn_cast<ReduceOp>(Op))
+    return D.Whole && sameDomain(Reduce.getInputs()[0].getType(), D.Domain) &&
+           llvm::equal(Reduce.getDims(), D.Dims);
+  return false;
+}
+
+bool canPull(Operation *Producer, Operation *User, unsigned Operand) {
+  // Moves of whole blocks keep kernels of their own: pulled element by element
+  // they cost a choice at each.
+  if (isa<ConcatOp>(Producer))
+    return false;
+  if (isElementwise(User))
+    return true;
+  return llvm::TypeSwitch<Operation *, bool>(User)
+      .Case<ReduceOp>([](auto) { return true; })
+      .Case<TransposeOp, SliceOp, PadOp, ConcatOp, ReshapeOp, RelayoutOp>(
+          [](auto) { return true; })
+      .Case<BroadcastOp>([&](BroadcastOp B) {
+        // Whatever is below a broadcast is computed once per copy.
+        return recomputeCost(Producer, 2) <= 2;
+      })
+      .Case<GatherOp>([&](GatherOp) {
+        return Operand == 1 ? isElementwise(Producer) || isView(Producer)
+                            : isa<BroadcastOp, ConvertOp>(Producer);
+      })
+      .Default([](auto) { return false; });
+}
+
+} // namespace limosa::dispatch
