@@ -263,10 +263,11 @@ typedef struct limosa_host {
 #define LIMOSA_TAKES_KERNELS 8u    /* generated code of the listed formats */
 
 /* limosa_device_properties.flags */
-/* Buffers are ordinary memory: host_pointer never returns NULL and other
- * host-visible devices may use them. */
+/* Buffers are ordinary memory: host_pointer never returns NULL. */
 #define LIMOSA_DEVICE_HOST_VISIBLE 1u
-/* Launches take plain addresses (limosa_launch.addresses), not bindings. Implies
+/* Launches take plain addresses (limosa_launch.addresses) of any memory of the
+ * host, not bindings: such devices share buffers with each other and with the
+ * user. To and from the memory of other devices the program copies. Implies
  * HOST_VISIBLE. */
 #define LIMOSA_DEVICE_HOST_ADDRESSES 2u
 
