@@ -97,6 +97,11 @@ typedef struct limosa_group limosa_group;
 #define LIMOSA_ATTR_EXPRS 7u /* dimension expressions */
 #define LIMOSA_ATTR_DTYPE 8u /* the number, read with attr_int */
 #define LIMOSA_ATTR_DATA 9u  /* bytes of a tensor constant */
+#define LIMOSA_ATTR_BOOL 10u /* 0 or 1, read with attr_int */
+/* The name of a function of the graph, and of an enumerator (direction: "lt");
+ * read with attr_string. */
+#define LIMOSA_ATTR_FUNCTION 11u
+#define LIMOSA_ATTR_ENUM 12u
 
 /*
  * A graph is a function over tensors: a body region whose arguments are the
