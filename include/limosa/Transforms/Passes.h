@@ -1,0 +1,40 @@
+//===- Passes.h - Passes over whole programs of core ops ------------*- C++
+//-*-===//
+//
+// Between the front ends and Dispatch. All work on modules of limosa functions
+// and keep their meaning.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LIMOSA_TRANSFORMS_PASSES_H
+#define LIMOSA_TRANSFORMS_PASSES_H
+
+#include "mlir/Pass/Pass.h"
+#include <memory>
+
+namespace limosa {
+
+/// Replaces composites by the core ops of their definitions, except those that
+/// carry the unit attribute `limosa.claimed`, and erases unused definitions.
+std::unique_ptr<mlir::Pass> createInlineCompositesPass();
+
+/// Canonicalises: folds of the dialect and patterns over several ops (powers,
+/// exact divisions, transposes into products, bounds of shapes).
+std::unique_ptr<mlir::Pass> createSimplifyPass();
+
+/// Evaluates ops whose operands are constants with the reference interpreter.
+/// Results larger than `MaxBytes` are kept only if they are not larger than
+/// their operands together.
+std::unique_ptr<mlir::Pass> createConstantFoldPass(uint64_t MaxBytes = 1 << 20);
+
+/// Decides the physical order of every tensor once per function: channels-last
+/// around convolutions, orders that make transposes free around products.
+/// Inserts `relayout` where orders meet.
+std::unique_ptr<mlir::Pass> createAssignLayoutsPass();
+
+/// For limosa-opt.
+void registerTransformsPasses();
+
+} // namespace limosa
+
+#endif // LIMOSA_TRANSFORMS_PASSES_H

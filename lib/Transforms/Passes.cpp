@@ -1,0 +1,11 @@
+//===- Passes.cpp - Registration ------------------------------------------===//
+
+#include "limosa/Transforms/Passes.h"
+
+using namespace mlir;
+
+void limosa::registerTransformsPasses() {
+  registerPass([] { return createInlineCompositesPass(); });
+  registerPass([] { return createSimplifyPass(); });
+  registerPass([] { return createAssignLayoutsPass(); });
+}
