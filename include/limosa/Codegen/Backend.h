@@ -1,5 +1,4 @@
-//===- Backend.h - Kernels in MLIR to machine code ---------------*- C++
-//-*-===//
+//===- Backend.h - Kernels in MLIR to machine code --------------*- C++ -*-===//
 //
 // The last leg of code generation. It takes a module of kernel functions
 //

@@ -1,5 +1,4 @@
-//===- ImageLinker.h - Objects to one loadable image -------------*- C++
-//-*-===//
+//===- ImageLinker.h - Objects to one loadable image ------------*- C++ -*-===//
 //
 // A static linker for what Backend emits: x86-64 ELF objects with read-only
 // data and code only. The image it makes is an ELF64 ET_DYN file that needs no

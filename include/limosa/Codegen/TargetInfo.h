@@ -1,5 +1,4 @@
-//===- TargetInfo.h - What generated code may assume of the CPU ---*- C++
-//-*-===//
+//===- TargetInfo.h - What generated code may assume of the CPU -*- C++ -*-===//
 //
 // A target is an ISA level plus extras: "avx2" (x86-64-v3), "avx512"
 // (x86-64-v4), "avx2+vnni", "avx512+vnni", "avx512+vnni+bf16". Everything that

@@ -1,4 +1,4 @@
-//===- Dump.cpp - Stage dumps asked for by LIMOSA_DUMP
+//===- Dump.cpp - Stage dumps asked for by LIMOSA_DUMP --------------------===//
 //----------------------===//
 
 #include "limosa/Codegen/Backend.h"

@@ -1,4 +1,4 @@
-//===- ElfWriter.cpp - Images, and objects made from them
+//===- ElfWriter.cpp - Images, and objects made from them -----------------===//
 //-------------------===//
 
 #include "ElfWriter.h"

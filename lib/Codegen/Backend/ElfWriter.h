@@ -1,5 +1,4 @@
-//===- ElfWriter.h - The bytes of an image ------------------------*- C++
-//-*-===//
+//===- ElfWriter.h - The bytes of an image ----------------------*- C++ -*-===//
 //
 // Private to lib/Codegen/Backend. Writes everything of an image but the
 // sections' contents: see limosa/Codegen/ImageLinker.h for the layout.

@@ -1,7 +1,8 @@
-//===- Lowering.cpp - Kernels to the LLVM dialect
+//===- Lowering.cpp - Kernels to the LLVM dialect -------------------------===//
 //---------------------------===//
 
 #include "Stages.h"
+#include "limosa/Codegen/VectorMath.h"
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
 #include "mlir/Conversion/IndexToLLVM/IndexToLLVM.h"
@@ -92,6 +93,7 @@ struct ExpandMathPass : PassWrapper<ExpandMathPass, OperationPass<ModuleOp>> {
   void runOnOperation() override {
     allowContraction(getOperation());
     RewritePatternSet Patterns(&getContext());
+    populateVectorMathPatterns(Patterns);
     arith::populateCeilFloorDivExpandOpsPatterns(Patterns);
     if (failed(applyPatternsGreedily(getOperation(), std::move(Patterns))))
       signalPassFailure();

@@ -1,4 +1,4 @@
-//===- ObjectEmitter.cpp - LLVM IR to objects
+//===- ObjectEmitter.cpp - LLVM IR to objects -----------------------------===//
 //-------------------------------===//
 
 #include "Stages.h"

@@ -1,5 +1,4 @@
-//===- Stages.h - The stages of the backend, one after the other -*- C++
-//-*-===//
+//===- Stages.h - The stages of the backend, one after the othe -*- C++ -*-===//
 //
 // Private to lib/Codegen/Backend. Each function works on one part of the user's
 // module and may run beside others on parts of the same MLIR context.

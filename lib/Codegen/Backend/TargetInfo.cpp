@@ -1,4 +1,4 @@
-//===- TargetInfo.cpp - ISA levels
+//===- TargetInfo.cpp - ISA levels ----------------------------------------===//
 //------------------------------------------===//
 
 #include "limosa/Codegen/TargetInfo.h"

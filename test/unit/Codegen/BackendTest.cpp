@@ -1,4 +1,4 @@
-//===- BackendTest.cpp - Kernels from MLIR text to running code
+//===- BackendTest.cpp - Kernels from MLIR text to running code -----------===//
 //-------------===//
 
 #include "Disassembly.h"

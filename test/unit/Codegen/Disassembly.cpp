@@ -1,4 +1,4 @@
-//===- Disassembly.cpp - What the machine code looks like
+//===- Disassembly.cpp - What the machine code looks like -----------------===//
 //-------------------===//
 
 #include "Disassembly.h"

@@ -1,5 +1,4 @@
-//===- Disassembly.h - What the machine code looks like ----------*- C++
-//-*-===//
+//===- Disassembly.h - What the machine code looks like ---------*- C++ -*-===//
 //
 // Lets tests state what a hot loop must be made of: no spills, broadcasts
 // folded into the multiply-adds.

@@ -1,4 +1,4 @@
-//===- Harness.cpp - Runs kernels inside tests
+//===- Harness.cpp - Runs kernels inside tests ----------------------------===//
 //------------------------------===//
 
 #include "Harness.h"

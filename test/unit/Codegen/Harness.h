@@ -1,5 +1,4 @@
-//===- Harness.h - Runs kernels inside tests ---------------------*- C++
-//-*-===//
+//===- Harness.h - Runs kernels inside tests --------------------*- C++ -*-===//
 //
 // From MLIR text or ops to code in this process. Tests take the ISA as a
 // parameter and skip what the machine cannot run (`allIsas`).

@@ -1,4 +1,4 @@
-//===- ImageLinkerTest.cpp - The image as others see it
+//===- ImageLinkerTest.cpp - The image as others see it -------------------===//
 //---------------------===//
 
 #include "Harness.h"
