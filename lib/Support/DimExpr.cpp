@@ -199,13 +199,19 @@ DimExpr DimExpr::floorDiv(const DimExpr &A, const DimExpr &B) {
   }
   if (Rest.constant() && B.constant() && *B.constant() > 0)
     return Quotient + DimExpr(floorDivInt(*Rest.constant(), *B.constant()));
-  // floordiv(floordiv(X, a), b) = floordiv(X, a*b) for positive constants.
-  if (Rest.Terms.size() == 1 && Rest.Terms[0].Coefficient == 1 &&
-      Rest.Terms[0].Factors.size() == 1 && B.constant() && *B.constant() > 0) {
+  // floordiv(floordiv(X, a) + c, b) = floordiv(X + a*c, a*b) for positive
+  // constants a, b: two strided convolutions in a row stay one division.
+  if (!Rest.Terms.empty() && Rest.Terms[0].Coefficient == 1 &&
+      Rest.Terms[0].Factors.size() == 1 &&
+      (Rest.Terms.size() == 1 ||
+       (Rest.Terms.size() == 2 && Rest.Terms[1].Factors.empty())) &&
+      B.constant() && *B.constant() > 0) {
     const DimAtom &In = *Rest.Terms[0].Factors[0];
     if (In.Kind == DimAtomKind::FloorDiv && In.Args[1].constant() &&
-        *In.Args[1].constant() > 0)
-      return Quotient + floorDiv(In.Args[0], In.Args[1] * B);
+        *In.Args[1].constant() > 0) {
+      DimExpr C(Rest.Terms.size() == 2 ? Rest.Terms[1].Coefficient : 0);
+      return Quotient + floorDiv(In.Args[0] + In.Args[1] * C, In.Args[1] * B);
+    }
   }
   return Quotient + makeBinary(DimAtomKind::FloorDiv, Rest, B);
 }
