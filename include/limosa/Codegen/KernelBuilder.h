@@ -119,6 +119,13 @@ public:
   /// Takes dimension D of `At` out of its group, if it is in one.
   void materialize(Coords &At, unsigned D, llvm::ArrayRef<DimExpr> Shape,
                    unsigned N);
+  /// Replaces group G by one per run; runs begin at these positions of its
+  /// dims.
+  void splitGroup(Coords &At, unsigned G, llvm::ArrayRef<unsigned> FirstOfRuns,
+                  llvm::ArrayRef<DimExpr> Shape, unsigned N);
+  /// Takes dimensions of size 1 out of groups (their coordinate is 0), and
+  /// drops groups that become empty.
+  void dropUnits(Coords &At, llvm::ArrayRef<DimExpr> Shape);
   /// Loads elements as register values: a scalar when N is 0 or the offset is
   /// uniform, a vector otherwise. Lanes out of the mask are zero.
   Value load(const TensorView &View, const Index &Offset, const Lanes &L);
@@ -158,6 +165,9 @@ private:
   TensorView makeView(unsigned Buffer, mlir::Type Ty, bool ReadOnly);
   Value loadNibbles(const TensorView &View, const Index &Offset,
                     const Lanes &L);
+  void storeNibbles(const TensorView &View, const Index &Offset, Value V,
+                    const Lanes &L);
+  Value atom(const DimAtom &A);
   template <typename Fn> auto atEntry(Fn F);
 
   mlir::ModuleOp Module;
@@ -172,7 +182,8 @@ private:
   Value TileBegin, TileEnd;
   llvm::SmallVector<std::optional<TensorView>> Inputs, Outputs;
   llvm::SmallVector<Value> Pointers;
-  llvm::StringMap<Value> DimValues, DivisorValues;
+  llvm::StringMap<Value> DimValues, DivisorValues, SymbolValues;
+  unsigned NumGlobals = 0;
   DimExpr ScratchUsed;
 };
 

@@ -70,6 +70,8 @@ private:
   };
   Value compute(Value V, const Coords &At, const Lanes &L);
   Value pullConstant(mlir::Operation *Op, const Coords &At, const Lanes &L);
+  /// Forgets what was computed from V.
+  void forget(Value V);
   // Data ops (PullData.cpp).
   Value pullIota(mlir::Operation *Op, Coords At, const Lanes &L);
   Value pullBroadcast(mlir::Operation *Op, Coords At, const Lanes &L);
@@ -88,15 +90,27 @@ private:
 
   /// Pulls under a condition: i1 makes a branch, a vector narrows the mask;
   /// elsewhere the result is `Otherwise` (a register value).
-  Value pullIf(Value Condition, const Lanes &L, mlir::Type RegisterTy,
+  /// `Element` is the type of the tensor's elements. Either condition may be
+  /// null.
+  Value pullIf(Value Uniform, Value PerLane, const Lanes &L, mlir::Type Element,
                llvm::function_ref<Value(const Lanes &)> Inside,
                llvm::function_ref<Value()> Otherwise);
   Lanes narrow(const Lanes &L, Value Mask);
+  mlir::Type laneType(mlir::Type Element, const Lanes &L);
+  void remember(Value V, const Coords &At, const Lanes &L, Value Result);
 
   KernelBuilder &KB;
   llvm::DenseMap<Value, llvm::SmallVector<Memo, 2>> Memos;
   llvm::DenseMap<Value, Binding> Bindings;
+  llvm::DenseMap<mlir::Operation *, TensorView> ConstantViews;
 };
+
+/// The coordinates of some of the dimensions: dimension d of `At` becomes
+/// NewDims[d] of the result (-1: dropped). Mapped dimensions have one extent in
+/// both tensors; `Shape` is that of `At`'s tensor. Others stay unset.
+Coords projectCoords(KernelBuilder &KB, const Coords &At,
+                     llvm::ArrayRef<int> NewDims, unsigned NewRank,
+                     llvm::ArrayRef<DimExpr> Shape, unsigned N);
 
 /// Coordinates of a reshape's operand from those of its result.
 Coords reshapeCoords(KernelBuilder &KB, const Coords &At,

@@ -1,0 +1,91 @@
+//===- FusionRules.cpp - What Codegen can put into one kernel -------------===//
+
+#include "limosa/Codegen/FusionRules.h"
+#include "limosa/IR/LimosaOps.h"
+#include "limosa/IR/Types.h"
+#include "llvm/ADT/SmallPtrSet.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace limosa;
+using namespace limosa::codegen;
+
+static bool isElementwise(Operation *Op) {
+  return Op->hasTrait<limosa::OpTrait::SameShape>();
+}
+
+bool codegen::isPullable(Operation *Op) {
+  return isElementwise(Op) ||
+         isa<IotaOp, ReshapeOp, TransposeOp, BroadcastOp, SliceOp, PadOp,
+             ConcatOp, GatherOp, UpdateSliceOp, ConstantOp, DimOp, RelayoutOp,
+             BarrierOp>(Op);
+}
+
+PullCost codegen::pullCost(Operation *Op) {
+  if (isa<ExpOp, LogOp, SinOp, CosOp, TanhOp, ErfOp, PowOp, RemOp>(Op))
+    return PullCost::Heavy;
+  Type Element = Op->getNumResults() == 0
+                     ? Type()
+                     : getElementTypeOrSelf(Op->getResult(0).getType());
+  if (isa<DivOp>(Op))
+    return isa<FloatType>(Element) ? PullCost::Cheap : PullCost::Heavy;
+  if (isElementwise(Op) || isa<GatherOp, PadOp, ConcatOp, UpdateSliceOp>(Op))
+    return PullCost::Cheap;
+  return isPullable(Op) ? PullCost::Free : PullCost::Heavy;
+}
+
+bool codegen::keepsContiguity(Operation *Op) {
+  if (isElementwise(Op) ||
+      isa<PadOp, ConcatOp, RelayoutOp, ReshapeOp, UpdateSliceOp, BroadcastOp>(
+          Op))
+    return true;
+  if (auto T = dyn_cast<TransposeOp>(Op)) {
+    // The fastest dimension stays the fastest.
+    SmallVector<int64_t> From = getOrder(T.getOperand().getType());
+    SmallVector<int64_t> To = getOrder(T.getType());
+    return To.empty() || T.getPerm()[To.back()] == From.back();
+  }
+  if (auto S = dyn_cast<SliceOp>(Op)) {
+    SmallVector<int64_t> Order = getOrder(S.getOperand().getType());
+    return Order.empty() || S.getSteps()[Order.back()] == 1;
+  }
+  return false;
+}
+
+bool codegen::canBeEpilogue(Operation *Producer, Operation *Consumer) {
+  if (!isElementwise(Consumer) || Producer->getNumResults() == 0)
+    return false;
+  Type Tile = Producer->getResult(0).getType();
+  return llvm::all_of(Consumer->getResults(), [&](Value R) {
+    return sameShape(R.getType(), Tile) &&
+           getOrder(R.getType()) == getOrder(Tile);
+  });
+}
+
+bool codegen::canShareKernel(Value A, Value B) {
+  return sameShape(A.getType(), B.getType()) &&
+         getOrder(A.getType()) == getOrder(B.getType());
+}
+
+/// Whether every use of `From` on the way to the outputs is elementwise.
+static bool onlyElementwise(Value From) {
+  SmallVector<Value> Work{From};
+  llvm::SmallPtrSet<Operation *, 16> Seen;
+  while (!Work.empty())
+    for (Operation *User : Work.pop_back_val().getUsers()) {
+      if (User->hasTrait<mlir::OpTrait::IsTerminator>() ||
+          !Seen.insert(User).second)
+        continue;
+      if (!isElementwise(User))
+        return false;
+      llvm::append_range(Work, User->getResults());
+    }
+  return true;
+}
+
+bool codegen::canDonate(Value Operand, Value Result) {
+  Type From = Operand.getType(), To = Result.getType();
+  return sameShape(From, To) && getOrder(From) == getOrder(To) &&
+         getElementTypeOrSelf(From) == getElementTypeOrSelf(To) &&
+         onlyElementwise(Operand);
+}

@@ -1,0 +1,485 @@
+//===- PullData.cpp - Data ops: elements come from other coordinates ------===//
+
+#include "Convert.h"
+#include "limosa/Codegen/Pull.h"
+#include "limosa/IR/LimosaOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+using namespace limosa;
+using namespace limosa::codegen;
+using limosa::codegen::Index;
+
+static DimExpr productOf(ArrayRef<DimExpr> Shape, ArrayRef<unsigned> Dims) {
+  DimExpr P = 1;
+  for (unsigned D : Dims)
+    P = P * Shape[D];
+  return P;
+}
+
+Coords codegen::projectCoords(KernelBuilder &KB, const Coords &Original,
+                              ArrayRef<int> NewDims, unsigned NewRank,
+                              ArrayRef<DimExpr> Shape, unsigned N) {
+  Coords At = Original;
+  KB.dropUnits(At, Shape);
+  // A group passes whole or in runs of dimensions that pass or that do not.
+  for (unsigned G = 0; G < At.Groups.size();) {
+    ArrayRef<unsigned> D = At.Groups[G].Dims;
+    SmallVector<unsigned> Runs = {0};
+    for (unsigned K = 1; K < D.size(); ++K)
+      if ((NewDims[D[K]] < 0) != (NewDims[D[K - 1]] < 0))
+        Runs.push_back(K);
+    if (Runs.size() == 1)
+      ++G;
+    else
+      KB.splitGroup(At, G, Runs, Shape, N);
+  }
+  Coords To(NewRank);
+  for (unsigned D = 0; D < At.rank(); ++D)
+    if (NewDims[D] >= 0 && At.PerDim[D].isSet())
+      To.PerDim[NewDims[D]] = At.PerDim[D];
+  for (IndexGroup &G : At.Groups) {
+    if (NewDims[G.Dims[0]] < 0)
+      continue;
+    for (unsigned &D : G.Dims)
+      D = NewDims[D];
+    To.Groups.push_back(std::move(G));
+  }
+  return To;
+}
+
+//===----------------------------------------------------------------------===//
+// Reshape
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// Dimensions [ResultBegin, ResultEnd) hold the same elements, in the same
+/// order, as [OperandBegin, OperandEnd). Unit dimensions are left out.
+struct Segment {
+  SmallVector<unsigned, 4> Result, Operand;
+};
+} // namespace
+
+static SmallVector<Segment> segmentsOf(ArrayRef<DimExpr> Result,
+                                       ArrayRef<DimExpr> Operand) {
+  SmallVector<unsigned> R, O;
+  for (unsigned D = 0; D < Result.size(); ++D)
+    if (!Result[D].isConstant(1))
+      R.push_back(D);
+  for (unsigned D = 0; D < Operand.size(); ++D)
+    if (!Operand[D].isConstant(1))
+      O.push_back(D);
+  // Where the products of the leading dimensions agree a segment ends. Products
+  // grow along both lists, so that every end is found by looking at all pairs.
+  SmallVector<Segment> Segments;
+  size_t I = 0, J = 0;
+  while (I < R.size() && J < O.size()) {
+    DimExpr PR = Result[R[I]];
+    size_t EndI = R.size(), EndJ = O.size();
+    bool Found = false;
+    for (size_t A = I; A < R.size() && !Found; ++A) {
+      if (A > I)
+        PR = PR * Result[R[A]];
+      DimExpr PO = 1;
+      for (size_t C = J; C < O.size(); ++C) {
+        PO = PO * Operand[O[C]];
+        if (PR == PO) {
+          EndI = A + 1;
+          EndJ = C + 1;
+          Found = true;
+          break;
+        }
+      }
+    }
+    Segment S;
+    S.Result.assign(R.begin() + I, R.begin() + EndI);
+    S.Operand.assign(O.begin() + J, O.begin() + EndJ);
+    Segments.push_back(std::move(S));
+    I = EndI;
+    J = EndJ;
+  }
+  // Symbolic sizes that are 1 when the program runs belong to the last segment.
+  if (I < R.size() || J < O.size()) {
+    if (Segments.empty())
+      Segments.emplace_back();
+    Segments.back().Result.append(R.begin() + I, R.end());
+    Segments.back().Operand.append(O.begin() + J, O.end());
+  }
+  return Segments;
+}
+
+Coords codegen::reshapeCoords(KernelBuilder &KB, const Coords &Original,
+                              ArrayRef<DimExpr> ResultShape,
+                              ArrayRef<DimExpr> OperandShape, unsigned N) {
+  IndexMath &M = KB.math();
+  Coords At = Original;
+  KB.dropUnits(At, ResultShape);
+  Coords To(OperandShape.size());
+  for (unsigned D = 0; D < OperandShape.size(); ++D)
+    if (OperandShape[D].isConstant(1))
+      To.PerDim[D] = M.uniform(0);
+  auto Give = [&](ArrayRef<unsigned> Dims, const Index &Linear) {
+    if (Dims.size() == 1)
+      To.PerDim[Dims[0]] = Linear;
+    else if (!Dims.empty())
+      To.Groups.push_back(
+          {SmallVector<unsigned, 4>(Dims.begin(), Dims.end()), Linear});
+  };
+  SmallVector<Segment> Segments = segmentsOf(ResultShape, OperandShape);
+  for (unsigned S = 0; S < Segments.size();) {
+    const Segment &Seg = Segments[S];
+    // A group that is exactly some whole segments stays linear.
+    if (!Seg.Result.empty() && !At.PerDim[Seg.Result[0]].isSet()) {
+      const IndexGroup *G = At.groupOf(Seg.Result[0]);
+      SmallVector<unsigned> Covered, Operand;
+      unsigned End = S;
+      while (End < Segments.size() && Covered.size() < G->Dims.size()) {
+        llvm::append_range(Covered, Segments[End].Result);
+        llvm::append_range(Operand, Segments[End].Operand);
+        ++End;
+      }
+      if (ArrayRef<unsigned>(Covered) == ArrayRef<unsigned>(G->Dims)) {
+        Give(Operand, G->Linear);
+        S = End;
+        continue;
+      }
+    }
+    Index Linear = M.uniform(0);
+    DimExpr Step = 1;
+    // A segment's own part of a group that starts elsewhere, dim by dim.
+    for (unsigned D : llvm::reverse(Seg.Result)) {
+      KB.materialize(At, D, ResultShape, N);
+      Linear = M.add(M.mul(At.PerDim[D], KB.dim(Step), N), Linear, N);
+      Step = Step * ResultShape[D];
+    }
+    Give(Seg.Operand, Linear);
+    ++S;
+  }
+  return To;
+}
+
+//===----------------------------------------------------------------------===//
+// Iota and broadcast
+//===----------------------------------------------------------------------===//
+
+Value Puller::pullIota(Operation *Op, Coords At, const Lanes &L) {
+  auto Iota = cast<IotaOp>(Op);
+  Type Ty = Iota.getType();
+  unsigned D = Iota.getDim();
+  KB.materialize(At, D, getDims(Ty), L.Count);
+  const Index &I = At.PerDim[D];
+  OpBuilder &B = KB.builder();
+  Value V = I.isUniform() ? arith::IndexCastOp::create(B, KB.loc(),
+                                                       B.getI64Type(), I.Base)
+                                .getResult()
+                          : KB.math().lanes(I, L.Count);
+  return convertElement(KB, V, B.getI64Type(), getElementTypeOrSelf(Ty));
+}
+
+Value Puller::pullBroadcast(Operation *Op, Coords At, const Lanes &L) {
+  auto Broadcast = cast<BroadcastOp>(Op);
+  Value Operand = Broadcast.getOperand();
+  Dims From = getDims(Operand), Shape = getDims(Broadcast.getResult());
+  IndexMath &M = KB.math();
+  SmallVector<int> NewDims(Shape.size(), -1);
+  SmallVector<unsigned> Unsure; // operand dims that may be 1 when it runs
+  for (auto [D, R] : llvm::enumerate(Broadcast.getDims())) {
+    if (From[D].isConstant(1))
+      continue;
+    if (From[D] == Shape[R]) {
+      NewDims[R] = D;
+    } else {
+      Unsure.push_back(D);
+      KB.materialize(At, R, Shape, L.Count);
+    }
+  }
+  Coords To = projectCoords(KB, At, NewDims, From.size(), Shape, L.Count);
+  for (unsigned D = 0; D < From.size(); ++D)
+    if (From[D].isConstant(1))
+      To.PerDim[D] = M.uniform(0);
+  // Uniform coordinates are chosen, lanes make two versions.
+  SmallVector<unsigned> Branches;
+  for (unsigned D : Unsure) {
+    const Index &I = At.PerDim[Broadcast.getDims()[D]];
+    Value IsOne = M.eq(KB.dim(From[D]), KB.constant(1));
+    To.PerDim[D] = I;
+    if (I.isUniform())
+      To.PerDim[D] = M.uniform(M.select(IsOne, KB.constant(0), I.Base));
+    else
+      Branches.push_back(D);
+  }
+  Type Element = getElementTypeOrSelf(Operand.getType());
+  std::function<Value(unsigned)> Emit = [&](unsigned K) -> Value {
+    if (K == Branches.size())
+      return pull(Operand, To, L);
+    unsigned D = Branches[K];
+    Value IsOne = M.eq(KB.dim(From[D]), KB.constant(1));
+    Index Varying = To.PerDim[D];
+    return pullIf(
+        IsOne, {}, L, Element,
+        [&](const Lanes &) {
+          To.PerDim[D] = M.uniform(0);
+          Value V = Emit(K + 1);
+          To.PerDim[D] = Varying;
+          return V;
+        },
+        [&] { return Emit(K + 1); });
+  };
+  return Emit(0);
+}
+
+//===----------------------------------------------------------------------===//
+// Parts: slice, pad, concat, update_slice
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// A dimension that an op moves along, or a group whose first dimension it is:
+/// positions along it count in steps of the group's other dimensions.
+struct Axis {
+  Index At;
+  DimExpr Inner = 1;
+};
+} // namespace
+
+/// Splits the groups of `At` so that each touched dimension comes first in its
+/// group. A dimension that must be `Alone` gets no others.
+static void splitBefore(KernelBuilder &KB, Coords &At, ArrayRef<bool> Touched,
+                        ArrayRef<bool> Alone, ArrayRef<DimExpr> Shape,
+                        unsigned N) {
+  KB.dropUnits(At, Shape);
+  for (unsigned G = 0; G < At.Groups.size();) {
+    ArrayRef<unsigned> D = At.Groups[G].Dims;
+    SmallVector<unsigned> Runs = {0};
+    for (unsigned K = 1; K < D.size(); ++K)
+      if (Touched[D[K]] || Alone[D[K - 1]])
+        Runs.push_back(K);
+    if (Runs.size() == 1)
+      ++G;
+    else
+      KB.splitGroup(At, G, Runs, Shape, N);
+  }
+}
+
+static Axis axisOf(const Coords &At, unsigned D, ArrayRef<DimExpr> Shape) {
+  if (At.PerDim[D].isSet())
+    return {At.PerDim[D], 1};
+  const IndexGroup *G = At.groupOf(D);
+  assert(G && G->Dims[0] == D && "groups are split before touched dims");
+  return {G->Linear,
+          productOf(Shape, ArrayRef<unsigned>(G->Dims).drop_front())};
+}
+
+static void setAxis(Coords &At, unsigned D, const Index &I) {
+  if (At.PerDim[D].isSet()) {
+    At.PerDim[D] = I;
+    return;
+  }
+  for (IndexGroup &G : At.Groups)
+    if (G.Dims[0] == D)
+      G.Linear = I;
+}
+
+Value Puller::pullSlice(Operation *Op, Coords At, const Lanes &L) {
+  auto Slice = cast<SliceOp>(Op);
+  Value Operand = Slice.getOperand();
+  Dims From = getDims(Operand), Shape = getDims(Slice.getResult());
+  Dims Starts = parseDims(Slice.getStarts());
+  ArrayRef<int64_t> Steps = Slice.getSteps();
+  IndexMath &M = KB.math();
+  unsigned Rank = Shape.size();
+  SmallVector<bool> Touched(Rank), Alone(Rank);
+  for (unsigned D = 0; D < Rank; ++D) {
+    Touched[D] =
+        !(Starts[D].isConstant(0) && Steps[D] == 1 && From[D] == Shape[D]);
+    Alone[D] = Steps[D] != 1;
+  }
+  splitBefore(KB, At, Touched, Alone, Shape, L.Count);
+  for (unsigned D = 0; D < Rank; ++D) {
+    if (!Touched[D])
+      continue;
+    Axis A = axisOf(At, D, Shape);
+    Index I = M.mul(A.At, KB.constant(Steps[D]), L.Count);
+    setAxis(At, D, M.add(I, KB.dim(Starts[D] * A.Inner)));
+  }
+  return pull(Operand, At, L);
+}
+
+Value Puller::pullPad(Operation *Op, Coords At, const Lanes &L) {
+  auto Pad = cast<PadOp>(Op);
+  Value Operand = Pad.getOperand();
+  Dims From = getDims(Operand), Shape = getDims(Pad.getResult());
+  Dims Low = parseDims(Pad.getLow()), High = parseDims(Pad.getHigh());
+  ArrayRef<int64_t> Interior = Pad.getInterior();
+  IndexMath &M = KB.math();
+  unsigned Rank = Shape.size(), N = L.Count;
+  SmallVector<bool> Touched(Rank), Alone(Rank);
+  for (unsigned D = 0; D < Rank; ++D) {
+    Alone[D] = Interior[D] != 0;
+    Touched[D] = Alone[D] || !Low[D].isConstant(0) || !High[D].isConstant(0);
+  }
+  splitBefore(KB, At, Touched, Alone, Shape, N);
+  Value Uniform, PerLane;
+  auto Require = [&](Value C) {
+    Value &Sum = isa<VectorType>(C.getType()) ? PerLane : Uniform;
+    Sum = Sum ? M.both(Sum, C) : C;
+  };
+  for (unsigned D = 0; D < Rank; ++D) {
+    if (!Touched[D])
+      continue;
+    Axis A = axisOf(At, D, Shape);
+    if (Interior[D] == 0) {
+      Value First = KB.dim(Low[D] * A.Inner);
+      if (!Low[D].isConstant(0) || !High[D].isConstant(0))
+        Require(
+            M.inRange(A.At, First, KB.dim((Low[D] + From[D]) * A.Inner), N));
+      setAxis(At, D, M.add(A.At, M.sub(KB.constant(0), First)));
+      continue;
+    }
+    // Shifted up by whole steps, so that the division sees no negative number.
+    int64_t Step = Interior[D] + 1;
+    DimExpr Skipped = DimExpr::ceilDiv(Low[D], Step);
+    Index I = M.add(A.At, KB.dim(Skipped * Step - Low[D]));
+    auto [Q, R] = M.divRem(I, KB.constant(Step), N);
+    Require(M.equals(R, KB.constant(0), N));
+    Require(M.inRange(Q, KB.dim(Skipped), KB.dim(Skipped + From[D]), N));
+    setAxis(At, D, M.add(Q, M.sub(KB.constant(0), KB.dim(Skipped))));
+  }
+  return pullIf(
+      Uniform, PerLane, L, getElementTypeOrSelf(Operand.getType()),
+      [&](const Lanes &Inside) { return pull(Operand, At, Inside); },
+      [&] { return pullScalar(Pad.getValue()); });
+}
+
+Value Puller::pullConcat(Operation *Op, Coords At, const Lanes &L) {
+  auto Concat = cast<ConcatOp>(Op);
+  unsigned D = Concat.getDim();
+  Dims Shape = getDims(Concat.getResult());
+  IndexMath &M = KB.math();
+  SmallVector<bool> Touched(Shape.size()), Alone(Shape.size());
+  Touched[D] = true;
+  splitBefore(KB, At, Touched, Alone, Shape, L.Count);
+  Axis A = axisOf(At, D, Shape);
+  ValueRange Inputs = Concat.getInputs();
+  Type Element = getElementTypeOrSelf(Concat.getType());
+  SmallVector<DimExpr> Ends;
+  DimExpr End = 0;
+  for (Value V : Inputs)
+    Ends.push_back(End = End + getDim(V.getType(), D) * A.Inner);
+  auto Part = [&](unsigned K, const Lanes &Inside) {
+    Coords To = At;
+    DimExpr Begin = K ? Ends[K - 1] : DimExpr(0);
+    setAxis(To, D, M.add(A.At, M.sub(KB.constant(0), KB.dim(Begin))));
+    return pull(Inputs[K], To, Inside);
+  };
+  if (A.At.isUniform()) {
+    std::function<Value(unsigned)> From = [&](unsigned K) -> Value {
+      if (K + 1 == Inputs.size())
+        return Part(K, L);
+      return pullIf(
+          M.lt(A.At.Base, KB.dim(Ends[K])), {}, L, Element,
+          [&](const Lanes &) { return Part(K, L); },
+          [&] { return From(K + 1); });
+    };
+    return From(0);
+  }
+  // Lanes from several inputs: each gives those that are its own, if any.
+  Value All = KB.broadcast(
+      Element.isInteger(1)
+          ? KB.splat(KB.builder().getBoolAttr(false), Element)
+          : KB.splat(KB.builder().getZeroAttr(registerType(Element)),
+                     registerType(Element)),
+      L.Count);
+  for (unsigned K = 0; K < Inputs.size(); ++K) {
+    Value Begin = KB.dim(K ? Ends[K - 1] : DimExpr(0)), Stop = KB.dim(Ends[K]);
+    Value Mine = M.inRange(A.At, Begin, Stop, L.Count);
+    Value Any;
+    if (!A.At.Lanes && A.At.Stride > 0) {
+      Value Last = M.add(A.At.Base, KB.constant(A.At.Stride * (L.Count - 1)));
+      Any = M.both(M.lt(A.At.Base, Stop), M.le(Begin, Last));
+    }
+    Value Before = All;
+    All = pullIf(
+        Any, Mine, L, Element,
+        [&](const Lanes &Inside) { return Part(K, Inside); },
+        [&] { return Before; });
+  }
+  return All;
+}
+
+Value Puller::pullUpdateSlice(Operation *Op, Coords At, const Lanes &L) {
+  auto Update = cast<UpdateSliceOp>(Op);
+  Dims Shape = getDims(Update.getOperand()), Part = getDims(Update.getUpdate());
+  IndexMath &M = KB.math();
+  OpBuilder &B = KB.builder();
+  unsigned Rank = Shape.size();
+  Coords Whole = At;
+  SmallVector<bool> Touched(Rank), Alone(Rank);
+  for (unsigned D = 0; D < Rank; ++D)
+    Touched[D] = !(Shape[D] == Part[D]);
+  splitBefore(KB, At, Touched, Alone, Shape, L.Count);
+  Value Uniform, PerLane;
+  for (unsigned D = 0; D < Rank; ++D) {
+    if (!Touched[D])
+      continue;
+    Coords Which(1);
+    Which.PerDim[0] = M.uniform(D);
+    Value Start = pull(Update.getStarts(), Which, {});
+    Start = arith::IndexCastOp::create(B, KB.loc(), B.getIndexType(), Start);
+    Start = M.max(M.min(Start, KB.dim(Shape[D] - Part[D])), KB.constant(0));
+    Axis A = axisOf(At, D, Shape);
+    Value Begin = M.mul(Start, KB.dim(A.Inner));
+    Value End = M.add(Begin, KB.dim(Part[D] * A.Inner));
+    Value C = M.inRange(A.At, Begin, End, L.Count);
+    Value &Sum = isa<VectorType>(C.getType()) ? PerLane : Uniform;
+    Sum = Sum ? M.both(Sum, C) : C;
+    setAxis(At, D, M.add(A.At, M.sub(KB.constant(0), Begin)));
+  }
+  return pullIf(
+      Uniform, PerLane, L, getElementTypeOrSelf(Update.getType()),
+      [&](const Lanes &Inside) { return pull(Update.getUpdate(), At, Inside); },
+      [&] { return pull(Update.getOperand(), Whole, L); });
+}
+
+//===----------------------------------------------------------------------===//
+// Gather
+//===----------------------------------------------------------------------===//
+
+Value Puller::pullGather(Operation *Op, Coords At, const Lanes &L) {
+  auto Gather = cast<GatherOp>(Op);
+  Value Operand = Gather.getOperand(), Indices = Gather.getIndices();
+  Dims From = getDims(Operand), Shape = getDims(Gather.getResult());
+  unsigned Batch = Gather.getBatch(), N = L.Count;
+  unsigned IndexRank = cast<RankedTensorType>(Indices.getType()).getRank();
+  ArrayRef<int64_t> Axes = Gather.getAxes();
+  IndexMath &M = KB.math();
+  OpBuilder &B = KB.builder();
+  // Result dimensions: batch, positions, then the slice's in order.
+  SmallVector<int> ToIndices(Shape.size(), -1), ToOperand(Shape.size(), -1);
+  for (unsigned D = 0; D + 1 < IndexRank; ++D)
+    ToIndices[D] = D;
+  for (unsigned D = 0; D < Batch; ++D)
+    ToOperand[D] = D;
+  unsigned NextSlice = IndexRank - 1;
+  for (unsigned D = Batch; D < From.size(); ++D)
+    if (!llvm::is_contained(Axes, int64_t(D)))
+      ToOperand[NextSlice++] = D;
+  Coords IndexAt = projectCoords(KB, At, ToIndices, IndexRank, Shape, N);
+  Coords To = projectCoords(KB, At, ToOperand, From.size(), Shape, N);
+  for (auto [J, Ax] : llvm::enumerate(Axes)) {
+    IndexAt.PerDim[IndexRank - 1] = M.uniform(int64_t(J));
+    Value I = pull(Indices, IndexAt, L);
+    Value Last = M.sub(KB.dim(From[Ax]), KB.constant(1));
+    if (!isa<VectorType>(I.getType())) {
+      I = arith::IndexCastOp::create(B, KB.loc(), B.getIndexType(), I);
+      To.PerDim[Ax] = M.uniform(M.max(M.min(I, Last), KB.constant(0)));
+      continue;
+    }
+    Type Wide = vectorLike(I.getType(), B.getI64Type());
+    if (I.getType() != Wide)
+      I = arith::ExtSIOp::create(B, KB.loc(), Wide, I);
+    I = arith::MinSIOp::create(B, KB.loc(), I, M.lanes(M.uniform(Last), N));
+    I = arith::MaxSIOp::create(B, KB.loc(), I, intConstant(KB, Wide, 0));
+    To.PerDim[Ax] = Index{KB.constant(0), 0, I};
+  }
+  return pull(Operand, To, L);
+}
