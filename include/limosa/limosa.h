@@ -162,8 +162,8 @@ LIMOSA_API int32_t limosa_module_load_memory(limosa_context *context,
 LIMOSA_API void limosa_module_destroy(limosa_module *module);
 
 /* Compiles options->model_path to options->output_path, by way of
- * libLimosaCompiler.so: the one next to this library, else the one named by
- * $LIMOSA_COMPILER_LIBRARY, else the system's. `diagnostic` gets errors,
+ * libLimosaCompiler.so: the one named by $LIMOSA_COMPILER_LIBRARY, else the one
+ * next to this library, else the system's. `diagnostic` gets errors,
  * warnings and progress and may be NULL; limosa_last_error() has the first
  * error. */
 LIMOSA_API int32_t limosa_compile(const limosa_compile_options *options,
