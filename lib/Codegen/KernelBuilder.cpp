@@ -205,7 +205,7 @@ KernelBuilder::Value KernelBuilder::scratch(const DimExpr &Elements,
   DimExpr Offset = ScratchUsed;
   ScratchUsed =
       ScratchUsed + DimExpr::ceilDiv(Elements * DimExpr(Bytes), 64) * 64;
-  Value OffsetValue = dim(Offset);
+  Value OffsetValue = atEntry([&] { return dim(Offset); });
   return atEntry([&]() -> Value {
     auto Ptr = LLVM::LLVMPointerType::get(B.getContext());
     Value Slot = LLVM::GEPOp::create(B, Loc, Ptr, B.getI8Type(), context(),
