@@ -1,8 +1,10 @@
 //===- Products.cpp - The templates of contractions and convolutions ------===//
 
-#include "limosa/Codegen/Template.h"
+#include "Products.h"
 
 using namespace limosa;
 using namespace limosa::codegen;
 
-void codegen::addProductTemplates(TemplateRegistry &) {}
+void codegen::addProductTemplates(TemplateRegistry &Registry) {
+  Registry.add({"contract", matchContract, emitContract});
+}

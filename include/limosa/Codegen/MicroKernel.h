@@ -1,0 +1,98 @@
+//===- MicroKernel.h - The register-tile product kernel -------------*- C++
+//-*-===//
+//
+// The one building block of products and convolutions: a batch-reduce GEMM
+// micro-kernel (Georganas et al., "High-Performance Deep Learning via a Single
+// Building Block", 2020). It adds up, over a nest of reduction loops, the outer
+// products of Rows elements of A with Vectors vectors of B. The accumulators
+// are loop-carried SSA values, so that they live in registers for the whole
+// nest; the caller stores them, after an epilogue.
+//
+// Pure builders: no state, no diagnostics; shapes are the caller's duty.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LIMOSA_CODEGEN_MICROKERNEL_H
+#define LIMOSA_CODEGEN_MICROKERNEL_H
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/Value.h"
+#include "llvm/ADT/SmallVector.h"
+#include <optional>
+
+namespace limosa::codegen {
+
+/// One loop of the reduction nest. Strides count elements; an attribute is a
+/// constant, which keeps it in the addressing modes.
+struct ReductionLoop {
+  mlir::OpFoldResult Extent;
+  mlir::OpFoldResult StrideA;
+  mlir::OpFoldResult StrideB;
+};
+
+/// acc[m][v] = init[m][v] + sum over the nest of
+///   A[OffsetA + RowOffsets[m] + sum i_l * StrideA_l] *
+///   B[OffsetB + VectorOffsets[v] + sum i_l * StrideB_l ... + Lanes)
+struct MicroKernel {
+  unsigned Lanes = 16;
+  /// f32, f64, i32 or i64; narrower elements of A and B are widened when
+  /// loaded.
+  mlir::Type AccType;
+  /// Rank-1 memrefs of f64, f32, f16, bf16 or signless integers.
+  mlir::Value A, B;
+  /// Whether integer elements extend with zeros.
+  bool UnsignedA = false, UnsignedB = false;
+  mlir::Value OffsetA, OffsetB; ///< index
+  /// One per row; constants where they are known.
+  llvm::SmallVector<mlir::OpFoldResult> RowOffsets;
+  /// One per vector of B.
+  llvm::SmallVector<mlir::OpFoldResult> VectorOffsets;
+  /// Outermost first; at least one. The last one is unrolled.
+  llvm::SmallVector<ReductionLoop> Loops;
+  unsigned Unroll = 4;
+  /// Empty, or one vector<Lanes x i1> (or null) per vector of B: which of its
+  /// lanes may be read; the others count as zeros.
+  llvm::SmallVector<mlir::Value> Masks;
+  /// Rows x Vectors values to begin with; zeros when empty.
+  llvm::SmallVector<mlir::Value> Init;
+
+  unsigned rows() const { return RowOffsets.size(); }
+  unsigned vectors() const { return VectorOffsets.size(); }
+};
+
+/// Emits the nest at the builder's insertion point; returns rows() * vectors()
+/// vectors of AccType, row by row.
+llvm::SmallVector<mlir::Value> emitMicroKernel(mlir::OpBuilder &B,
+                                               mlir::Location Loc,
+                                               const MicroKernel &Kernel);
+
+/// Vector registers a target has and elements one holds.
+struct RegisterFile {
+  unsigned Registers; ///< 32 for AVX-512, 16 for AVX2
+  unsigned Lanes;     ///< of the accumulator's dtype
+};
+RegisterFile getRegisterFile(llvm::StringRef Isa, mlir::Type AccType);
+
+/// How many rows fit beside `Vectors` vectors of B and one splat of A.
+unsigned maxRows(const RegisterFile &Regs, unsigned Vectors);
+
+/// A register tile.
+struct TileShape {
+  unsigned Rows;    ///< of the main tile
+  unsigned Vectors; ///< of the main tile
+};
+
+/// The register tile with the least estimated time for M x N; an unknown size
+/// is nullopt. `RowLimit` caps the rows (for strided A, which would evict
+/// itself from the first-level cache).
+TileShape chooseTile(const RegisterFile &Regs, std::optional<int64_t> M,
+                     std::optional<int64_t> N, unsigned RowLimit = 16);
+
+/// Estimated cycles of one step of K on a tile: the multiply-add and load
+/// ports, and the latency of the accumulators' chains.
+double tileCost(unsigned Rows, unsigned Vectors);
+
+} // namespace limosa::codegen
+
+#endif // LIMOSA_CODEGEN_MICROKERNEL_H

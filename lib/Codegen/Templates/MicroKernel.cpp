@@ -1,0 +1,238 @@
+//===- MicroKernel.cpp - The register-tile product kernel -----------------===//
+
+#include "limosa/Codegen/MicroKernel.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include <algorithm>
+
+using namespace mlir;
+
+namespace limosa::codegen {
+
+namespace {
+
+class Emitter {
+public:
+  Emitter(OpBuilder &B, Location Loc, const MicroKernel &Kernel)
+      : B(B), Loc(Loc), Kernel(Kernel),
+        AccVector(VectorType::get({Kernel.Lanes}, Kernel.AccType)) {}
+
+  SmallVector<Value> emit() {
+    SmallVector<Value> Acc = Kernel.Init;
+    if (Acc.empty()) {
+      Value Zero = arith::ConstantOp::create(B, Loc, AccVector,
+                                             B.getZeroAttr(AccVector));
+      Acc.assign(Kernel.rows() * Kernel.vectors(), Zero);
+    }
+    return emitLoops(0, Kernel.OffsetA, Kernel.OffsetB, Acc);
+  }
+
+private:
+  SmallVector<Value> emitLoops(unsigned Level, Value OffsetA, Value OffsetB,
+                               ValueRange Acc) {
+    if (Level + 1 == Kernel.Loops.size())
+      return emitInnermost(Kernel.Loops[Level], OffsetA, OffsetB, Acc);
+    const ReductionLoop &L = Kernel.Loops[Level];
+    if (isConstantIntValue(L.Extent, 1))
+      return emitLoops(Level + 1, OffsetA, OffsetB, Acc);
+    return emitFor(constant(0), value(L.Extent), 1, Acc,
+                   [&](Value I, ValueRange In) {
+                     return emitLoops(Level + 1, advance(OffsetA, I, L.StrideA),
+                                      advance(OffsetB, I, L.StrideB), In);
+                   });
+  }
+
+  /// Steps of Unroll, then what is left: straight-line when that is a constant.
+  SmallVector<Value> emitInnermost(const ReductionLoop &L, Value OffsetA,
+                                   Value OffsetB, ValueRange Acc) {
+    unsigned Unroll = Kernel.Unroll;
+    SmallVector<Value> Cur(Acc);
+    auto Steps = [&](Value I, unsigned Count, ValueRange In) {
+      SmallVector<Value> Out(In);
+      Value BaseA = advance(OffsetA, I, L.StrideA);
+      Value BaseB = advance(OffsetB, I, L.StrideB);
+      for (unsigned S = 0; S < Count; ++S)
+        Out = emitStep(L, BaseA, BaseB, S, Out);
+      return Out;
+    };
+    std::optional<int64_t> Extent = getConstantIntValue(L.Extent);
+    if (Extent && *Extent <= 2 * int64_t(Unroll))
+      return Steps(constant(0), *Extent, Cur);
+    if (Extent) {
+      int64_t Main = *Extent / Unroll * Unroll;
+      Cur =
+          emitFor(constant(0), constant(Main), Unroll, Cur,
+                  [&](Value I, ValueRange In) { return Steps(I, Unroll, In); });
+      return Steps(constant(Main), *Extent - Main, Cur);
+    }
+    Value Whole = value(L.Extent);
+    Value Rest = arith::RemUIOp::create(B, Loc, Whole, constant(Unroll));
+    Value Main = arith::SubIOp::create(B, Loc, Whole, Rest);
+    Cur = emitFor(constant(0), Main, Unroll, Cur,
+                  [&](Value I, ValueRange In) { return Steps(I, Unroll, In); });
+    return emitFor(Main, Whole, 1, Cur,
+                   [&](Value I, ValueRange In) { return Steps(I, 1, In); });
+  }
+
+  /// One outer product: B's vectors stay in registers, A's elements are splat
+  /// one by one.
+  SmallVector<Value> emitStep(const ReductionLoop &L, Value BaseA, Value BaseB,
+                              unsigned Step, ArrayRef<Value> Acc) {
+    unsigned Vectors = Kernel.vectors();
+    SmallVector<Value> VecB;
+    for (unsigned V = 0; V < Vectors; ++V) {
+      Value Offset = step(BaseB, L.StrideB, Step);
+      VecB.push_back(loadB(add(Offset, Kernel.VectorOffsets[V]),
+                           Kernel.Masks.empty() ? Value() : Kernel.Masks[V]));
+    }
+    SmallVector<Value> Out;
+    for (unsigned R = 0; R < Kernel.rows(); ++R) {
+      Value Offset = add(step(BaseA, L.StrideA, Step), Kernel.RowOffsets[R]);
+      Value Element = widen(memref::LoadOp::create(B, Loc, Kernel.A, Offset),
+                            Kernel.UnsignedA);
+      Value Splat = vector::BroadcastOp::create(B, Loc, AccVector, Element);
+      for (unsigned V = 0; V < Vectors; ++V)
+        Out.push_back(multiplyAdd(Splat, VecB[V], Acc[R * Vectors + V]));
+    }
+    return Out;
+  }
+
+  Value loadB(Value Offset, Value Mask) {
+    Type Element = cast<MemRefType>(Kernel.B.getType()).getElementType();
+    auto Ty = VectorType::get({Kernel.Lanes}, Element);
+    if (!Mask)
+      return widen(vector::LoadOp::create(B, Loc, Ty, Kernel.B, Offset),
+                   Kernel.UnsignedB);
+    Value Zero = arith::ConstantOp::create(B, Loc, Ty, B.getZeroAttr(Ty));
+    return widen(
+        vector::MaskedLoadOp::create(B, Loc, Ty, Kernel.B, Offset, Mask, Zero),
+        Kernel.UnsignedB);
+  }
+
+  Value widen(Value V, bool Unsigned) {
+    if (getElementTypeOrSelf(V.getType()) == Kernel.AccType)
+      return V;
+    Type To = Kernel.AccType;
+    if (auto Ty = dyn_cast<VectorType>(V.getType()))
+      To = Ty.clone(To);
+    if (isa<FloatType>(Kernel.AccType))
+      return arith::ExtFOp::create(B, Loc, To, V);
+    if (Unsigned)
+      return arith::ExtUIOp::create(B, Loc, To, V);
+    return arith::ExtSIOp::create(B, Loc, To, V);
+  }
+
+  Value multiplyAdd(Value L, Value R, Value Acc) {
+    if (isa<FloatType>(Kernel.AccType))
+      return vector::FMAOp::create(B, Loc, L, R, Acc);
+    return arith::AddIOp::create(B, Loc, arith::MulIOp::create(B, Loc, L, R),
+                                 Acc);
+  }
+
+  SmallVector<Value>
+  emitFor(Value Begin, Value End, int64_t Step, ValueRange Init,
+          llvm::function_ref<SmallVector<Value>(Value, ValueRange)> Body) {
+    auto For = scf::ForOp::create(B, Loc, Begin, End, constant(Step), Init);
+    OpBuilder::InsertionGuard Guard(B);
+    B.setInsertionPointToStart(For.getBody());
+    SmallVector<Value> Out =
+        Body(For.getInductionVar(), For.getRegionIterArgs());
+    scf::YieldOp::create(B, Loc, Out);
+    return SmallVector<Value>(For.getResults());
+  }
+
+  Value constant(int64_t V) {
+    return arith::ConstantIndexOp::create(B, Loc, V);
+  }
+  Value value(OpFoldResult V) {
+    return getValueOrCreateConstantIndexOp(B, Loc, V);
+  }
+  Value add(Value Base, OpFoldResult Offset) {
+    if (isZeroInteger(Offset))
+      return Base;
+    return arith::AddIOp::create(B, Loc, Base, value(Offset));
+  }
+  Value advance(Value Base, Value I, OpFoldResult Stride) {
+    if (!isOneInteger(Stride))
+      I = arith::MulIOp::create(B, Loc, I, value(Stride));
+    return arith::AddIOp::create(B, Loc, Base, I);
+  }
+  Value step(Value Base, OpFoldResult Stride, unsigned Step) {
+    if (Step == 0)
+      return Base;
+    if (std::optional<int64_t> S = getConstantIntValue(Stride))
+      return add(Base, B.getIndexAttr(*S * Step));
+    return advance(Base, constant(Step), Stride);
+  }
+
+  OpBuilder &B;
+  Location Loc;
+  const MicroKernel &Kernel;
+  VectorType AccVector;
+};
+
+} // namespace
+
+SmallVector<Value> emitMicroKernel(OpBuilder &B, Location Loc,
+                                   const MicroKernel &Kernel) {
+  return Emitter(B, Loc, Kernel).emit();
+}
+
+RegisterFile getRegisterFile(StringRef Isa, Type AccType) {
+  bool Wide = Isa == "avx512";
+  unsigned Bytes = Wide ? 64 : 32;
+  return {Wide ? 32u : 16u, Bytes * 8 / AccType.getIntOrFloatBitWidth()};
+}
+
+unsigned maxRows(const RegisterFile &Regs, unsigned Vectors) {
+  // With one vector of B the splat folds into the multiply-add's operand, and
+  // more than 14 rows only add streams.
+  return std::min(14u, (Regs.Registers - Vectors - 1) / Vectors);
+}
+
+double tileCost(unsigned Rows, unsigned Vectors) {
+  double MultiplyAdd = Rows * Vectors / 2.0;
+  double Loads = (Rows + Vectors) / 2.0;
+  constexpr double Latency = 4.0;
+  return std::max({MultiplyAdd, Loads, Latency});
+}
+
+/// Time of `Rows x Vectors` tiles over M rows (a large number if unknown).
+static double rowsCost(std::optional<int64_t> M, unsigned Rows,
+                       unsigned Vectors) {
+  int64_t Whole = M.value_or(1024);
+  double Cost = Whole / Rows * tileCost(Rows, Vectors);
+  if (Whole % Rows)
+    Cost += tileCost(Whole % Rows, Vectors);
+  return Cost;
+}
+
+TileShape chooseTile(const RegisterFile &Regs, std::optional<int64_t> M,
+                     std::optional<int64_t> N, unsigned RowLimit) {
+  TileShape Best{1, 1};
+  double BestCost = 0;
+  for (unsigned Vectors : {4u, 3u, 2u, 1u}) {
+    unsigned Most = std::min(RowLimit, maxRows(Regs, Vectors));
+    if (M)
+      Most = std::min<int64_t>(Most, std::max<int64_t>(*M, 1));
+    // Even shares: 49 rows in tiles of at most 8 are 7 x 7.
+    unsigned Rows = Most;
+    if (M && *M > 0)
+      Rows = (*M + (*M + Most - 1) / Most - 1) / ((*M + Most - 1) / Most);
+    int64_t Columns = (N.value_or(4096) + Regs.Lanes - 1) / Regs.Lanes;
+    double Cost = Columns / Vectors * rowsCost(M, Rows, Vectors);
+    if (unsigned Tail = Columns % Vectors)
+      Cost += rowsCost(M, Rows, Tail);
+    if (BestCost == 0 || Cost < BestCost * 0.99) {
+      Best = {Rows, Vectors};
+      BestCost = Cost;
+    }
+  }
+  return Best;
+}
+
+} // namespace limosa::codegen

@@ -1,0 +1,99 @@
+//===- ProductEmitter.cpp - Loops that products share ---------------------===//
+
+#include "ProductEmitter.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "llvm/ADT/bit.h"
+
+using namespace mlir;
+
+namespace limosa::codegen {
+
+OpFoldResult ProductEmitter::fold(const DimExpr &E) {
+  if (auto C = E.constant())
+    return B.getIndexAttr(*C);
+  return KB.dim(E);
+}
+
+void ProductEmitter::when(Value Condition, llvm::function_ref<void()> Body) {
+  std::optional<int64_t> Known = IndexMath::constantOf(Condition);
+  if (!Known)
+    KB.ifThen(Condition, Body);
+  else if (*Known != 0)
+    Body();
+}
+
+Value ProductEmitter::negate(Value Condition) {
+  Value True = arith::ConstantOp::create(B, KB.loc(), B.getBoolAttr(true));
+  return arith::XOrIOp::create(B, KB.loc(), Condition, True);
+}
+
+ProductEmitter::PanelRange ProductEmitter::panelRange(const DimExpr &Columns,
+                                                      Value Block,
+                                                      int64_t PanelsPerBlock,
+                                                      bool OneBlock) {
+  PanelRange R;
+  R.Columns = Columns;
+  R.Tail = KB.dim(DimExpr::floorDiv(Columns, panelColumns()));
+  R.First = M.mul(Block, KB.constant(PanelsPerBlock));
+  Value End = M.add(R.First, KB.constant(PanelsPerBlock));
+  R.End = OneBlock ? R.Tail : M.min(End, R.Tail);
+  R.HasTail = M.lt(M.mul(R.Tail, KB.constant(panelColumns())), KB.dim(Columns));
+  if (!OneBlock)
+    R.HasTail = M.both(R.HasTail, M.lt(R.Tail, End));
+  return R;
+}
+
+void ProductEmitter::forPanels(
+    const PanelRange &Range,
+    llvm::function_ref<void(Value, ArrayRef<Value>)> Body) {
+  KB.forLoop(Range.First, Range.End, 1, [&](Value Panel) {
+    Body(Panel, SmallVector<Value>(Tile.Vectors));
+  });
+  if (auto N = Range.Columns.constant()) {
+    unsigned Left = *N % panelColumns();
+    if (!Left)
+      return;
+    SmallVector<Value> Masks((Left + lanes() - 1) / lanes());
+    if (unsigned Rest = Left % lanes())
+      Masks.back() = KB.firstLanes(KB.constant(Rest), lanes());
+    when(Range.HasTail, [&] { Body(Range.Tail, Masks); });
+    return;
+  }
+  KB.ifThen(Range.HasTail, [&] {
+    Value Left = M.sub(KB.dim(Range.Columns),
+                       M.mul(Range.Tail, KB.constant(panelColumns())));
+    SmallVector<Value> Masks;
+    for (unsigned V = 0; V < Tile.Vectors; ++V)
+      Masks.push_back(KB.firstLanes(
+          M.max(M.sub(Left, KB.constant(V * lanes())), KB.constant(0)),
+          lanes()));
+    Body(Range.Tail, Masks);
+  });
+}
+
+void ProductEmitter::forRowTiles(Value FirstTile, Value EndTile, RowBody Body) {
+  KB.forLoop(FirstTile, EndTile, 1, [&](Value T) {
+    Body(M.mul(T, KB.constant(Tile.Rows)), Tile.Rows);
+  });
+}
+
+void ProductEmitter::forRowTail(Value First, Value Total, Value Wanted,
+                                RowBody Body) {
+  if (auto Known = IndexMath::constantOf(Total)) {
+    if (unsigned Left = *Known % Tile.Rows)
+      when(Wanted, [&] { Body(First, Left); });
+    return;
+  }
+  if (Tile.Rows == 1)
+    return;
+  Value Left = M.sub(Total, First);
+  for (unsigned Count = llvm::bit_floor(Tile.Rows - 1); Count > 0; Count /= 2) {
+    Value Bit = M.remU(M.divU(Left, KB.constant(Count)), KB.constant(2));
+    KB.ifThen(M.both(Wanted, M.lt(KB.constant(0), Bit)),
+              [&] { Body(First, Count); });
+    First = M.add(First, M.mul(Bit, KB.constant(Count)));
+  }
+}
+
+} // namespace limosa::codegen

@@ -1,0 +1,17 @@
+//===- Products.h - Templates built on the micro-kernel -------------*- C++
+//-*-===//
+
+#ifndef LIMOSA_CODEGEN_TEMPLATES_PRODUCTS_H
+#define LIMOSA_CODEGEN_TEMPLATES_PRODUCTS_H
+
+#include "limosa/Codegen/Template.h"
+
+namespace limosa::codegen {
+
+std::optional<int> matchContract(const KernelAnalysis &Kernel,
+                                 const TargetOptions &Options);
+llvm::Error emitContract(KernelBuilder &KB, const KernelAnalysis &Kernel);
+
+} // namespace limosa::codegen
+
+#endif // LIMOSA_CODEGEN_TEMPLATES_PRODUCTS_H
