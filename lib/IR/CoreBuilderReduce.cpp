@@ -164,19 +164,29 @@ std::pair<Value, Value> CoreBuilder::argReduce(Value V, int64_t Dim, bool IsMax,
   return {Results[0], Results[1]};
 }
 
+SmallVector<Value> CoreBuilder::window(ValueRange Vs, ValueRange Inits,
+                                       Ints Sizes, Ints Strides, Ints Dilations,
+                                       Exprs PadLow, Exprs PadHigh,
+                                       VariadicRegion Body) {
+  SmallVector<Type> Types;
+  for (Value V : Vs)
+    Types.push_back(infer::window(tensorType(V), Sizes, Strides, Dilations,
+                                  PadLow, PadHigh, unexpected));
+  auto Op = WindowOp::create(B, Loc, Types, Vs, Inits, Sizes, Strides,
+                             Dilations, dimsAttr(context(), PadLow),
+                             dimsAttr(context(), PadHigh));
+  buildCombiningRegion(*this, Op.getBody(), Vs, Body);
+  return SmallVector<Value>(Op.getResults());
+}
+
 Value CoreBuilder::window(Combiner C, Value V, Value Init, Ints Sizes,
                           Ints Strides, Ints Dilations, Exprs PadLow,
                           Exprs PadHigh) {
-  auto Ty = infer::window(tensorType(V), Sizes, Strides, Dilations, PadLow,
-                          PadHigh, unexpected);
-  auto Op = WindowOp::create(
-      B, Loc, TypeRange(Ty), ValueRange(V), ValueRange(Init), Sizes, Strides,
-      Dilations, dimsAttr(context(), PadLow), dimsAttr(context(), PadHigh));
-  buildCombiningRegion(*this, Op.getBody(), V,
-                       [&](CoreBuilder &CB, ValueRange Acc, ValueRange X) {
-                         return SmallVector<Value>{CB.combine(C, Acc[0], X[0])};
-                       });
-  return Op.getResult(0);
+  return window(ValueRange(V), ValueRange(Init), Sizes, Strides, Dilations,
+                PadLow, PadHigh,
+                [&](CoreBuilder &CB, ValueRange Acc, ValueRange X) {
+                  return SmallVector<Value>{CB.combine(C, Acc[0], X[0])};
+                })[0];
 }
 
 SmallVector<Value> CoreBuilder::sort(ValueRange Vs, int64_t Dim,

@@ -140,6 +140,9 @@ public:
                                     bool SelectLast, bool KeepDims);
   Value window(Combiner C, Value V, Value Init, Ints Sizes, Ints Strides,
                Ints Dilations, Exprs PadLow, Exprs PadHigh);
+  llvm::SmallVector<Value> window(ValueRange Vs, ValueRange Inits, Ints Sizes,
+                                  Ints Strides, Ints Dilations, Exprs PadLow,
+                                  Exprs PadHigh, VariadicRegion Body);
   /// Sorts `Vs` together along Dim by `Vs[0]`; keeps `Limit` elements if given.
   llvm::SmallVector<Value> sort(ValueRange Vs, int64_t Dim, bool Descending,
                                 std::optional<DimExpr> Limit = std::nullopt);

@@ -1,0 +1,154 @@
+//===- Importer.h - The walk over an ONNX model ---------------------*- C++
+//-*-===//
+//
+// One Importer imports one model. Handlers (Registry.h) see it through Node.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LIMOSA_LIB_FRONTEND_ONNX_IMPORTER_H
+#define LIMOSA_LIB_FRONTEND_ONNX_IMPORTER_H
+
+#include "Known.h"
+#include "ModelFile.h"
+#include "limosa/Frontend/ImportOnnx.h"
+#include "limosa/IR/CoreBuilder.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/DenseSet.h"
+#include "llvm/ADT/StringSet.h"
+
+namespace limosa::onnximport {
+
+class Node;
+
+/// A named tensor of the model. It becomes IR when something asks for its
+/// value: constants that nothing reads and shapes that are known leave none.
+struct Tensor {
+  mlir::RankedTensorType Type; ///< Null: what makes it could not be imported.
+  mlir::Value V;
+  mlir::ElementsAttr Const;
+  KnownRef Known;
+  bool KnownTried = false; ///< Const has been looked at for Known.
+
+  static Tensor of(mlir::Value V) {
+    Tensor T;
+    T.Type = mlir::cast<mlir::RankedTensorType>(V.getType());
+    T.V = V;
+    return T;
+  }
+  static Tensor of(mlir::ElementsAttr A) {
+    Tensor T;
+    T.Type = mlir::cast<mlir::RankedTensorType>(A.getShapedType());
+    T.Const = A;
+    return T;
+  }
+  static Tensor of(KnownRef K, mlir::Type ElementType);
+  explicit operator bool() const { return bool(Type); }
+};
+
+/// Names that are visible: those of a graph and of the graphs around it.
+struct Frame {
+  using Attributes = llvm::StringMap<const onnx::AttributeProto *>;
+  Frame *Parent = nullptr;
+  const llvm::StringMap<int64_t> *Opsets = nullptr;
+  /// Attributes of the function that is being expanded.
+  const Attributes *FunctionAttrs = nullptr;
+  llvm::StringMap<Tensor> Names;
+
+  Tensor *find(llvm::StringRef Name);
+  int64_t opset(llvm::StringRef Domain) const;
+};
+
+class Importer {
+public:
+  Importer(mlir::MLIRContext &Context, std::shared_ptr<ModelFile> File,
+           const OnnxImportOptions &Options);
+
+  llvm::Expected<mlir::OwningOpRef<mlir::ModuleOp>> run();
+
+  mlir::MLIRContext *context() { return &Context; }
+  mlir::OpBuilder &builder() { return Builder; }
+  mlir::ModuleOp module() { return *Module; }
+  const std::shared_ptr<ModelFile> &file() { return File; }
+
+  /// The value as IR at the insertion point. Constants go to the beginning of
+  /// the function, so that they are there for everybody.
+  mlir::Value materialize(Tensor &T, mlir::Location Loc);
+  KnownRef known(Tensor &T);
+
+  /// Imports a graph inside of `Parent` at the insertion point. Failure after
+  /// a fatal error only; what could not be imported has no type.
+  mlir::FailureOr<llvm::SmallVector<Tensor>>
+  importBody(const onnx::GraphProto &Graph, Frame &Parent,
+             llvm::ArrayRef<Tensor> Inputs);
+
+  /// A new symbol.
+  DimExpr freshSymbol(llvm::StringRef Hint, const DimExpr *Bound = nullptr,
+                      int64_t Min = 0);
+
+  /// Notes that a node cannot be imported.
+  void refuse(const onnx::NodeProto &N, int64_t Version,
+              const llvm::Twine &Reason);
+  size_t numRefusals() const { return Refusals.size(); }
+  /// Notes what is wrong with the model as a whole and returns failure.
+  mlir::LogicalResult fatal(const llvm::Twine &Message);
+
+private:
+  mlir::LogicalResult readOpsets();
+  mlir::LogicalResult readInitializers(const onnx::GraphProto &Graph, Frame &F);
+  mlir::FailureOr<mlir::func::FuncOp> makeFunction(Frame &F);
+  mlir::Type inputType(const onnx::ValueInfoProto &Info,
+                       const llvm::StringSet<> &BareSymbols,
+                       std::string &Reason);
+  DimExpr inputDim(const onnx::TensorShapeProto_Dimension &D,
+                   llvm::StringRef Input, unsigned Index,
+                   const llvm::StringSet<> &BareSymbols);
+  mlir::LogicalResult importNodes(llvm::ArrayRef<const onnx::NodeProto *> Nodes,
+                                  Frame &F);
+  mlir::LogicalResult importNode(const onnx::NodeProto &N, Frame &F);
+  mlir::LogicalResult expandFunction(const onnx::NodeProto &N,
+                                     const onnx::FunctionProto &Fn, Frame &F);
+  mlir::LogicalResult foldKnown(Node &N, bool &Done);
+  void refuseUnknownInside(const onnx::NodeProto &N, Frame &F);
+  mlir::LogicalResult finish(mlir::func::FuncOp Func, Frame &F);
+  std::string refusalMessage() const;
+
+  struct Refusal {
+    std::string Name, Op, Domain, Reason;
+    int64_t Version;
+  };
+
+  mlir::MLIRContext &Context;
+  std::shared_ptr<ModelFile> File;
+  const OnnxImportOptions &Options;
+  mlir::OwningOpRef<mlir::ModuleOp> Module;
+  mlir::OpBuilder Builder;
+  mlir::Block *EntryBlock = nullptr;
+  mlir::Operation *LastConstant = nullptr;
+
+  llvm::StringMap<int64_t> Opsets;
+  std::map<std::array<std::string, 3>, const onnx::FunctionProto *> Functions;
+  /// Opsets of each function, made once.
+  llvm::DenseMap<const onnx::FunctionProto *, llvm::StringMap<int64_t>>
+      FunctionOpsets;
+  llvm::SmallVector<const onnx::FunctionProto *> Expanding;
+
+  std::vector<Refusal> Refusals;
+  llvm::DenseSet<const onnx::NodeProto *> Refused;
+  std::string Fatal;
+  /// What is left of the nodes that one model may expand to.
+  int64_t NodeBudget = 4'000'000;
+  unsigned Depth = 0;
+};
+
+/// The nodes in an order in which each comes after those whose outputs it
+/// reads, or null and the name of a node on a cycle.
+std::optional<std::vector<const onnx::NodeProto *>>
+sortNodes(const google::protobuf::RepeatedPtrField<onnx::NodeProto> &Nodes,
+          std::string &Cycle);
+
+/// A name for a symbol: what is no letter, digit, '_' or '.' becomes '_'.
+std::string sanitizeSymbol(llvm::StringRef Name);
+
+} // namespace limosa::onnximport
+
+#endif // LIMOSA_LIB_FRONTEND_ONNX_IMPORTER_H

@@ -1,0 +1,109 @@
+//===- Registry.cpp - The table of ONNX operators -------------------------===//
+
+#include "Registry.h"
+#include "limosa/Support/DType.h"
+#include "llvm/ADT/StringMap.h"
+
+using namespace limosa;
+using llvm::ArrayRef;
+using llvm::raw_ostream;
+using llvm::StringMap;
+using namespace limosa::onnximport;
+
+ArrayRef<ArrayRef<OpEntry>> limosa::onnximport::allOps() {
+  static const ArrayRef<OpEntry> Families[] = {
+      elementwiseOps(), activationOps(), shapeOps(), dataOps(), gatherOps(),
+      matmulOps(),      convOps(),       poolOps(),  normOps(), reduceOps()};
+  return Families;
+}
+
+/// Rows of each operator, newest first.
+static const StringMap<SmallVector<const OpEntry *, 2>> &index() {
+  static const auto *Index = [] {
+    auto *Map = new StringMap<SmallVector<const OpEntry *, 2>>();
+    for (ArrayRef<OpEntry> Family : allOps())
+      for (const OpEntry &E : Family)
+        (*Map)[(E.Domain + ":" + E.Op).str()].push_back(&E);
+    for (auto &Rows : *Map)
+      llvm::sort(Rows.second, [](const OpEntry *A, const OpEntry *B) {
+        return A->Since > B->Since;
+      });
+    return Map;
+  }();
+  return *Index;
+}
+
+static const SmallVector<const OpEntry *, 2> *rowsOf(StringRef Domain,
+                                                     StringRef Op) {
+  if (Domain == "ai.onnx")
+    Domain = "";
+  auto It = index().find((Domain + ":" + Op).str());
+  return It == index().end() ? nullptr : &It->second;
+}
+
+const OpEntry *limosa::onnximport::findOp(StringRef Domain, StringRef Op,
+                                          int64_t Opset) {
+  if (auto *Rows = rowsOf(Domain, Op))
+    for (const OpEntry *E : *Rows)
+      if (E->Since <= Opset)
+        return E;
+  return nullptr;
+}
+
+std::optional<int64_t> limosa::onnximport::lowestVersion(StringRef Domain,
+                                                         StringRef Op) {
+  auto *Rows = rowsOf(Domain, Op);
+  return Rows ? std::optional(Rows->back()->Since) : std::nullopt;
+}
+
+uint8_t limosa::onnximport::typeClass(Type T) {
+  DType D = getDType(T);
+  if (D == DType::Bool)
+    return Bools;
+  if (dtypeBits(D) < 8 || (isFloat(D) && dtypeBits(D) == 8))
+    return StorageTypes;
+  switch (dtypeClass(D)) {
+  case DTypeClass::Float:
+    return Floats;
+  case DTypeClass::Signed:
+    return SignedInts;
+  case DTypeClass::Unsigned:
+    return UnsignedInts;
+  case DTypeClass::Bool:
+    break;
+  }
+  return Bools;
+}
+
+static std::string typesText(uint8_t Types) {
+  if ((Types & AnyType) == AnyType)
+    return "any";
+  SmallVector<StringRef> Parts;
+  if (Types & Floats)
+    Parts.push_back("float");
+  if ((Types & Integers) == Integers)
+    Parts.push_back("integer");
+  else if (Types & SignedInts)
+    Parts.push_back("signed");
+  else if (Types & UnsignedInts)
+    Parts.push_back("unsigned");
+  if (Types & Bools)
+    Parts.push_back("bool");
+  if (Types & StorageTypes)
+    Parts.push_back("fp8, 4-bit");
+  return llvm::join(Parts, ", ");
+}
+
+void limosa::printOnnxOperators(raw_ostream &OS) {
+  OS << "| Domain | Operator | From opset | Types |\n|---|---|---|---|\n";
+  SmallVector<StringRef> Keys;
+  for (const auto &Rows : index())
+    Keys.push_back(Rows.first());
+  llvm::sort(Keys);
+  for (StringRef Key : Keys) {
+    const auto &Rows = index().find(Key)->second;
+    OS << "| " << (Rows[0]->Domain.empty() ? "ai.onnx" : Rows[0]->Domain)
+       << " | " << Rows[0]->Op << " | " << Rows.back()->Since << " | "
+       << typesText(Rows[0]->Types) << " |\n";
+  }
+}

@@ -1,0 +1,63 @@
+//===- Registry.h - The table of ONNX operators ---------------------*- C++
+//-*-===//
+//
+// One row per operator and version at which its meaning or its types change for
+// Limosa: the row with the greatest since_version not above the model's opset
+// is the one that handles a node. Adding an operator is adding a row in the
+// file of its family.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LIMOSA_LIB_FRONTEND_ONNX_REGISTRY_H
+#define LIMOSA_LIB_FRONTEND_ONNX_REGISTRY_H
+
+#include "Node.h"
+
+namespace limosa::onnximport {
+
+/// Classes of element types, for the first input.
+enum Accept : uint8_t {
+  Floats = 1,
+  SignedInts = 2,
+  UnsignedInts = 4,
+  Bools = 8,
+  StorageTypes = 16, ///< fp8 and 4-bit
+  Integers = SignedInts | UnsignedInts,
+  Numbers = Floats | Integers,
+  Computes = Numbers | Bools,
+  AnyType = Computes | StorageTypes
+};
+
+struct OpEntry {
+  llvm::StringLiteral Domain; ///< "" is ai.onnx
+  llvm::StringLiteral Op;
+  int64_t Since;
+  int MinInputs; ///< Inputs 0 .. MinInputs - 1 must be given.
+  int MaxInputs; ///< -1: any number
+  uint8_t Types; ///< Accept bits of input 0
+  LogicalResult (*Handle)(Node &);
+};
+
+/// The class of an element type.
+uint8_t typeClass(Type ElementType);
+/// The row for an operator at an opset version; null if there is none.
+const OpEntry *findOp(StringRef Domain, StringRef Op, int64_t Opset);
+/// The lowest since_version in the table, for "needs opset N or later".
+std::optional<int64_t> lowestVersion(StringRef Domain, StringRef Op);
+llvm::ArrayRef<llvm::ArrayRef<OpEntry>> allOps();
+
+// The families.
+llvm::ArrayRef<OpEntry> elementwiseOps();
+llvm::ArrayRef<OpEntry> activationOps();
+llvm::ArrayRef<OpEntry> shapeOps();
+llvm::ArrayRef<OpEntry> dataOps();
+llvm::ArrayRef<OpEntry> gatherOps();
+llvm::ArrayRef<OpEntry> matmulOps();
+llvm::ArrayRef<OpEntry> convOps();
+llvm::ArrayRef<OpEntry> poolOps();
+llvm::ArrayRef<OpEntry> normOps();
+llvm::ArrayRef<OpEntry> reduceOps();
+
+} // namespace limosa::onnximport
+
+#endif // LIMOSA_LIB_FRONTEND_ONNX_REGISTRY_H
