@@ -59,11 +59,26 @@ def _attention():
     import torch
     from torch import nn
 
-    torch.backends.mha.set_fastpath_enabled(False)  # a fused op that ONNX lacks
+    class Block(nn.Module):
+        """A pre-norm transformer block with a causal mask."""
+
+        def __init__(self, width=64, heads=4):
+            super().__init__()
+            self.heads = heads
+            self.norm, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+            self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+            self.mlp = nn.Sequential(nn.Linear(width, 128), nn.GELU("tanh"), nn.Linear(128, width))
+
+        def forward(self, x):
+            batch, length, width = x.shape
+            qkv = self.qkv(self.norm(x)).view(batch, length, 3, self.heads, width // self.heads)
+            q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+            y = nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+            x = x + self.out(y.transpose(1, 2).reshape(batch, length, width))
+            return x + self.mlp(self.norm2(x))
+
     torch.manual_seed(0)
-    layer = nn.TransformerEncoderLayer(64, 4, 128, batch_first=True, activation="gelu",
-                                       norm_first=True, dropout=0.0)
-    return nn.Sequential(layer, nn.LayerNorm(64))
+    return nn.Sequential(Block(), Block(), nn.LayerNorm(64))
 
 
 _SEQUENCE = {"x": Input("float32", ("batch", "seq", 64))}

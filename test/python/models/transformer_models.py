@@ -42,13 +42,13 @@ def _encoder(net, path, dynamo, opset=14):
     mask[1, 8:] = 0
     arguments = [ids, mask, torch.zeros_like(ids)]
     inputs = ["input_ids", "attention_mask", "token_type_ids"]
-    outputs = ["hidden", "embedding"]
+    outputs = ["hidden", "pooled"]
     axes = {0: "batch", 1: "seq"}
     if dynamo:
         capture(Encoder(), path, arguments, inputs, outputs, [axes] * 3, external_data=True)
     else:
         trace(Encoder(), path, arguments, inputs, outputs,
-              {**{n: axes for n in inputs}, "hidden": axes, "embedding": {0: "batch"}}, opset)
+              {**{n: axes for n in inputs}, "hidden": axes, "pooled": {0: "batch"}}, opset)
 
 
 @model("minilm", _text(30522), _SIZES)
