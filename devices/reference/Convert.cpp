@@ -157,9 +157,3 @@ void limosa::reference::convertElements(DType From, const void *In, DType To,
   else
     convertThrough<int64_t>(From, In, To, Out, N);
 }
-
-double limosa::reference::elementAsDouble(DType T, const void *Element) {
-  double V = 0;
-  convertElements(T, Element, DType::F64, &V, 1);
-  return V;
-}

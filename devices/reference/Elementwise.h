@@ -34,9 +34,6 @@ ElementLoop findSelect(DType T);
 void convertElements(DType From, const void *In, DType To, void *Out,
                      int64_t N);
 
-/// dtype and elements of one value as double, for messages and scalars.
-double elementAsDouble(DType T, const void *Element);
-
 } // namespace limosa::reference
 
 #endif // LIMOSA_REFERENCE_ELEMENTWISE_H

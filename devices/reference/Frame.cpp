@@ -387,6 +387,9 @@ Status Frame::runOps(const limosa_region *Region, bool Outermost) {
                           "the reference interpreter does not know version " +
                               std::to_string(Api.op_version(Context.Op)) +
                               " of this op");
+    if (E.Options.StepLimit > 0 && ++E.Steps > E.Options.StepLimit)
+      return Context.fail(LIMOSA_STATUS_FAILED,
+                          "the graph runs more ops than allowed");
     LIMOSA_TRY(Entry->Run(Context));
     for (uint32_t J = 0; J < Context.resultCount(); ++J) {
       uint32_t Value = Api.op_result(Context.Op, J);

@@ -65,6 +65,7 @@ public:
   const limosa_graph *Root;
   const EvaluateOptions &Options;
   std::shared_ptr<MemoryBudget> Budget;
+  int64_t Steps = 0; ///< Ops evaluated so far.
 
 private:
   GraphInfo &info(const limosa_graph *Graph);

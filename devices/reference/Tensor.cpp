@@ -2,6 +2,8 @@
 
 #include "limosa/Reference/Tensor.h"
 
+#include "Elementwise.h"
+
 #include <cstdlib>
 #include <cstring>
 
@@ -100,4 +102,11 @@ Shape limosa::reference::rowMajorStrides(const Shape &Dims) {
     Stride *= Dims[D] == 0 ? 1 : Dims[D];
   }
   return Strides;
+}
+
+double limosa::reference::elementValue(const Tensor &T, int64_t I) {
+  double V = 0;
+  convertElements(T.dtype(), T.data() + I * elementBytes(T.dtype()), DType::F64,
+                  &V, 1);
+  return V;
 }

@@ -37,6 +37,14 @@ serializeGraph(mlir::func::FuncOp Func, const SerializeOptions &Options = {});
 llvm::Expected<mlir::OwningOpRef<mlir::ModuleOp>>
 deserializeGraph(mlir::MLIRContext &Context, llvm::ArrayRef<uint8_t> Bytes);
 
+/// The row-major little-endian bytes of a constant: bools a byte each, 4-bit
+/// elements two a byte, low nibble first.
+llvm::Expected<std::vector<uint8_t>>
+elementsToBytes(mlir::ElementsAttr Elements);
+/// The reverse; `Bytes` must be as many as the type takes.
+mlir::DenseElementsAttr bytesToElements(mlir::RankedTensorType Ty,
+                                        llvm::ArrayRef<uint8_t> Bytes);
+
 } // namespace limosa
 
 #endif // LIMOSA_IR_SERIALIZE_H

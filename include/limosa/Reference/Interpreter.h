@@ -35,6 +35,8 @@ namespace reference {
 struct EvaluateOptions {
   /// Bytes that live tensors may take; 0 means the machine's memory.
   int64_t MemoryLimit = 0;
+  /// Ops that may be evaluated before giving up; 0 means any number.
+  int64_t StepLimit = 0;
   /// If not empty: values of the graph's symbols, in their order, known
   /// beforehand. Symbols that the graph itself defines (see bind_symbol,
   /// compact) are not taken from here.

@@ -98,6 +98,9 @@ private:
   std::shared_ptr<uint8_t> Bytes;
 };
 
+/// Element `I` as a double (64-bit integers may round).
+double elementValue(const Tensor &T, int64_t I);
+
 /// Row-major strides in elements.
 Shape rowMajorStrides(const Shape &Dims);
 
