@@ -37,14 +37,7 @@ private:
   void setTypes() {
     Type Result =
         cast<RankedTensorType>(Op.getResult().getType()).getElementType();
-    Builder B(Op.getContext());
-    if (Result.isF64())
-      P.AccType = B.getF64Type();
-    else if (isa<FloatType>(Result))
-      P.AccType = B.getF32Type();
-    else
-      P.AccType =
-          B.getIntegerType(Result.getIntOrFloatBitWidth() == 64 ? 64 : 32);
+    P.AccType = accumulatorType(Result);
     P.Regs = getRegisterFile(Options.Isa, P.AccType);
   }
 

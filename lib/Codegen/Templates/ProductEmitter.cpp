@@ -9,6 +9,16 @@ using namespace mlir;
 
 namespace limosa::codegen {
 
+Type accumulatorType(Type ResultElement) {
+  Builder B(ResultElement.getContext());
+  if (ResultElement.isF64())
+    return B.getF64Type();
+  if (isa<FloatType>(ResultElement))
+    return B.getF32Type();
+  return B.getIntegerType(ResultElement.getIntOrFloatBitWidth() == 64 ? 64
+                                                                      : 32);
+}
+
 OpFoldResult ProductEmitter::fold(const DimExpr &E) {
   if (auto C = E.constant())
     return B.getIndexAttr(*C);

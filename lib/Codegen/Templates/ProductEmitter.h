@@ -21,6 +21,9 @@ constexpr int64_t BlockBytes = 768 << 10;
 /// Multiply-adds that make a tile of the grid worth its overhead.
 constexpr int64_t TileWork = 1 << 20;
 
+/// What products of this result dtype are summed in.
+mlir::Type accumulatorType(mlir::Type ResultElement);
+
 class ProductEmitter {
 public:
   using Value = mlir::Value;

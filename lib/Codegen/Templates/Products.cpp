@@ -7,4 +7,5 @@ using namespace limosa::codegen;
 
 void codegen::addProductTemplates(TemplateRegistry &Registry) {
   Registry.add({"contract", matchContract, emitContract});
+  Registry.add({"conv", matchConv, emitConv});
 }

@@ -12,6 +12,10 @@ std::optional<int> matchContract(const KernelAnalysis &Kernel,
                                  const TargetOptions &Options);
 llvm::Error emitContract(KernelBuilder &KB, const KernelAnalysis &Kernel);
 
+std::optional<int> matchConv(const KernelAnalysis &Kernel,
+                             const TargetOptions &Options);
+llvm::Error emitConv(KernelBuilder &KB, const KernelAnalysis &Kernel);
+
 } // namespace limosa::codegen
 
 #endif // LIMOSA_CODEGEN_TEMPLATES_PRODUCTS_H

@@ -37,6 +37,8 @@ public:
   /// Stores what was computed.
   void store();
 
+  llvm::ArrayRef<mlir::Value> outputs() const { return Outputs; }
+
 private:
   struct Pending {
     unsigned Output;

@@ -1,0 +1,580 @@
+//===- Conv.cpp - The template of convolutions ----------------------------===//
+//
+// Column blocks x images x planes x blocks of pixels is the grid, the last
+// fastest, so that a block of the filter stays in the second-level cache. See
+// ConvPlan.h for how rows of pixels are addressed.
+//
+//===----------------------------------------------------------------------===//
+
+#include "ConvPlan.h"
+#include "PackingLoops.h"
+#include "ProductEmitter.h"
+#include "Products.h"
+#include "limosa/Codegen/Packing.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "llvm/ADT/STLExtras.h"
+
+using namespace mlir;
+
+namespace limosa::codegen {
+
+namespace {
+
+using Axis = ConvPlan::Axis;
+constexpr unsigned Z = ConvPlan::Z, Y = ConvPlan::Y, X = ConvPlan::X;
+
+class ConvEmitter : ProductEmitter {
+public:
+  ConvEmitter(KernelBuilder &KB, const KernelAnalysis &Kernel, ConvOp Op,
+              const ConvPlan &P)
+      : ProductEmitter(KB, Op.getResult(), Kernel.Outputs, P.Tile,
+                       P.Regs.Lanes),
+        Op(Op), P(P) {}
+
+  void emit() {
+    describe();
+    prepare();
+    Value Blocks = KB.divisor(P.pixelBlocks());
+    Value Planes = KB.divisor(P.planes());
+    Value Images = KB.divisor(P.Batch);
+    KB.forLoop(KB.tileBegin(), KB.tileEnd(), 1, KB.constant(-1),
+               [&](Value Tile, ValueRange Carried) -> SmallVector<Value> {
+                 Value Block = M.remU(Tile, Blocks);
+                 Value Rest = M.divU(Tile, Blocks);
+                 Plane = M.remU(Rest, Planes);
+                 Rest = M.divU(Rest, Planes);
+                 Image = M.remU(Rest, Images);
+                 Value Columns = M.divU(Rest, Images);
+                 emitTile(Block, Columns, M.eq(Columns, Carried[0]));
+                 return {Columns};
+               });
+  }
+
+private:
+  void describe() {
+    KB.setGrid(DimExpr(P.columnBlocks()) * P.Batch * P.planes() *
+               P.pixelBlocks());
+    KB.result().Flops = DimExpr(2 * P.depth() * P.GroupColumns * P.Groups) *
+                        P.Batch * P.imagePixels();
+    if (!contiguousColumns())
+      KB.remark("convolution stores channels one by one: its result is not in "
+                "channels-last order");
+  }
+
+  bool contiguousColumns() {
+    return TileEpilogue::contiguousDim(Op.getResult(), Epilogue.outputs()) ==
+           1u;
+  }
+
+  void prepare() {
+    auto Filter = cast<RankedTensorType>(Op.getFilter().getType());
+    PanelLayout Layout;
+    Layout.PanelColumns = panelColumns();
+    Layout.Lanes = lanes();
+    Layout.Groups = P.Groups;
+    for (int64_t D = 2; D < Filter.getRank(); ++D)
+      Layout.K.push_back(D);
+    Layout.K.push_back(1);
+    Layout.Columns = {0};
+    GroupElements = Layout.groupElements(Filter);
+    if (P.PackedFilter) {
+      unsigned Arg = cast<BlockArgument>(Op.getFilter()).getArgNumber();
+      KB.requestPack(Arg, Layout.toString());
+      MemB = KB.input(Arg).Memref;
+    } else {
+      KB.remark("convolution packs its filter at run time: it is no constant");
+      int64_t Elements = P.Groups > 1 ? GroupElements * P.BlockGroups
+                                      : P.depth() * P.Panels * panelColumns();
+      MemB = KB.scratch(Elements, P.AccType);
+    }
+    MemA = P.Copy ? KB.scratch(P.copyElements(), P.AccType)
+                  : KB.input(P.View->Argument.getArgNumber()).Memref;
+    auto IsUnsigned = [](Value V) {
+      return cast<RankedTensorType>(V.getType())
+          .getElementType()
+          .isUnsignedInteger();
+    };
+    UnsignedA = IsUnsigned(Op.getInput());
+    UnsignedB = IsUnsigned(Op.getFilter());
+  }
+
+  //===--------------------------------------------------------------------===//
+  // One tile of the grid
+  //===--------------------------------------------------------------------===//
+
+  void emitTile(Value Block, Value ColumnBlock, Value SameFilter) {
+    setOrigin(Block);
+    bool Grouped = P.Groups > 1;
+    Value FirstGroup = Grouped ? M.mul(ColumnBlock, KB.constant(P.BlockGroups))
+                               : KB.constant(0);
+    Value EndGroup = Grouped
+                         ? M.min(M.add(FirstGroup, KB.constant(P.BlockGroups)),
+                                 KB.constant(P.Groups))
+                         : KB.constant(1);
+    Panels = panelRange(P.GroupColumns, Grouped ? KB.constant(0) : ColumnBlock,
+                        P.Panels, Grouped || P.columnBlocks() == 1);
+    if (!P.PackedFilter)
+      KB.ifThen(negate(SameFilter), [&] { packFilter(FirstGroup, EndGroup); });
+    if (P.Copy)
+      copyImage(FirstGroup);
+    KB.forLoop(FirstGroup, EndGroup, 1, [&](Value G) {
+      Group = G;
+      Value Channel = M.mul(P.Copy ? M.sub(G, FirstGroup) : G,
+                            KB.constant(P.GroupChannels));
+      OffsetA = mulAdd(P.Copy ? KB.constant(0) : inputOrigin(), Channel,
+                       P.Copy ? DimExpr(1) : P.PitchC);
+      OffsetB = M.mul(P.PackedFilter ? G : M.sub(G, FirstGroup),
+                      KB.constant(GroupElements));
+      auto Rows = [&](Value Row, unsigned Count) {
+        RowAddress At = rowAddress(Row, Count);
+        forPanels(Panels, [&](Value Panel, ArrayRef<Value> Masks) {
+          emitRegisterTile(Row, Count, At, Panel, Masks);
+        });
+      };
+      forRowTiles(FirstTile, EndTile, Rows);
+      if (MayHaveTail)
+        forRowTail(TailRow, TotalRows, WantTail, Rows);
+    });
+  }
+
+  /// First output line and pixel of the block, and its register tiles.
+  void setOrigin(Value Block) {
+    Value True = M.eq(KB.constant(0), KB.constant(0));
+    WantTail = True;
+    MayHaveTail = true;
+    FirstTile = KB.constant(0);
+    FirstY = FirstX = KB.constant(0);
+    Value Rows = KB.constant(Tile.Rows);
+    switch (P.Order) {
+    case PixelOrder::Linear: {
+      TotalRows = KB.dim(P.imagePixels());
+      Value All = KB.dim(DimExpr::floorDiv(P.imagePixels(), Tile.Rows));
+      FirstTile = M.mul(Block, KB.constant(P.BlockLines));
+      Value End = M.add(FirstTile, KB.constant(P.BlockLines));
+      EndTile = M.min(End, All);
+      TailRow = M.mul(All, Rows);
+      WantTail = M.lt(TotalRows, M.add(M.mul(End, Rows), KB.constant(1)));
+      return;
+    }
+    case PixelOrder::Lines: {
+      FirstY = M.mul(Block, KB.constant(P.BlockLines));
+      Value Lines = KB.constant(P.BlockLines);
+      auto Height = P.Axes[Y].Out.constant();
+      if (!Height || *Height % P.BlockLines)
+        Lines = M.min(Lines, M.sub(KB.dim(P.Axes[Y].Out), FirstY));
+      TotalRows = M.mul(Lines, KB.constant(P.BlockWidth));
+      MayHaveTail = P.BlockWidth % Tile.Rows != 0;
+      break;
+    }
+    case PixelOrder::Segment: {
+      Value PerLine = KB.divisor(DimExpr::ceilDiv(P.Axes[X].Out, P.BlockWidth));
+      FirstY = M.divU(Block, PerLine);
+      FirstX = M.mul(M.remU(Block, PerLine), KB.constant(P.BlockWidth));
+      TotalRows = M.min(KB.constant(P.BlockWidth),
+                        M.sub(KB.dim(P.Axes[X].Out), FirstX));
+      break;
+    }
+    }
+    EndTile = M.divU(TotalRows, Rows);
+    TailRow = M.mul(EndTile, Rows);
+  }
+
+  /// In place: where the block's first window begins, in elements.
+  Value inputOrigin() {
+    Value At = mulAdd(KB.dim(P.View->Offset), Image, P.View->Dims[0].Stride);
+    if (P.Order == PixelOrder::Linear)
+      return At;
+    Value First[3] = {Plane, FirstY, FirstX};
+    for (unsigned D : {Z, Y, X}) {
+      const Axis &A = P.Axes[D];
+      Value Pos = M.sub(M.mul(First[D], KB.constant(A.Stride)), KB.dim(A.Pad));
+      At = mulAdd(At, Pos, A.Pitch);
+    }
+    return At;
+  }
+
+  //===--------------------------------------------------------------------===//
+  // Register tiles
+  //===--------------------------------------------------------------------===//
+
+  struct RowAddress {
+    Value Base;
+    SmallVector<OpFoldResult> Offsets;
+  };
+
+  /// Where the windows of `Count` pixels from `Row` begin.
+  RowAddress rowAddress(Value Row, unsigned Count) {
+    RowAddress At;
+    const Axis &AX = P.Axes[X], &AY = P.Axes[Y];
+    DimExpr StepX = P.Order == PixelOrder::Linear
+                        ? AX.Pitch
+                        : AX.Pitch * DimExpr(AX.Stride);
+    DimExpr StepY = AY.Pitch * DimExpr(AY.Stride);
+    bool OneLine = P.Order != PixelOrder::Lines || P.BlockLines == 1;
+    int64_t Width = P.BlockWidth;
+    if (OneLine || Width % Tile.Rows == 0) {
+      At.Base =
+          OneLine ? M.mul(Row, KB.dim(StepX)) : lineOffset(Row, StepY, StepX);
+      for (unsigned R = 0; R < Count; ++R)
+        At.Offsets.push_back(fold(DimExpr(R) * StepX));
+      return At;
+    }
+    // Smaller tiles at the end need not begin with a line.
+    bool Aligned = Count == Tile.Rows || IndexMath::constantOf(TotalRows);
+    if (Tile.Rows % Width == 0 && Aligned) {
+      At.Base = M.mul(M.divU(Row, KB.constant(Width)), KB.dim(StepY));
+      for (unsigned R = 0; R < Count; ++R)
+        At.Offsets.push_back(
+            fold(DimExpr(R / Width) * StepY + DimExpr(R % Width) * StepX));
+      return At;
+    }
+    At.Base = KB.constant(0);
+    for (unsigned R = 0; R < Count; ++R)
+      At.Offsets.push_back(
+          lineOffset(M.add(Row, KB.constant(R)), StepY, StepX));
+    return At;
+  }
+
+  Value lineOffset(Value Pixel, const DimExpr &StepY, const DimExpr &StepX) {
+    Value Width = KB.constant(P.BlockWidth);
+    return mulAdd(M.mul(M.divU(Pixel, Width), KB.dim(StepY)),
+                  M.remU(Pixel, Width), StepX);
+  }
+
+  /// Window positions and channels; neighbours merge where A is even.
+  SmallVector<ReductionLoop> reductionLoops(int64_t PanelWidth) {
+    struct Loop {
+      int64_t Extent;
+      DimExpr Stride;
+    };
+    SmallVector<Loop> Loops;
+    auto Add = [&](int64_t Extent, const DimExpr &Stride) {
+      if (Extent == 1)
+        return;
+      if (!Loops.empty() && Loops.back().Stride == Stride * DimExpr(Extent))
+        Loops.back() = {Loops.back().Extent * Extent, Stride};
+      else
+        Loops.push_back({Extent, Stride});
+    };
+    for (unsigned D : {Z, Y, X}) {
+      const Axis &A = P.Axes[D];
+      bool Counted = P.Copy && D == Z; // planes of the copy are positions
+      Add(A.Window, A.Pitch * DimExpr(Counted ? 1 : A.Dilation));
+    }
+    Add(P.GroupChannels, P.PitchC);
+    if (Loops.empty())
+      Loops.push_back({1, 0});
+    SmallVector<ReductionLoop> Out;
+    int64_t StrideB = PanelWidth;
+    for (const Loop &L : llvm::reverse(Loops)) {
+      Out.insert(Out.begin(), {B.getIndexAttr(L.Extent), fold(L.Stride),
+                               B.getIndexAttr(StrideB)});
+      StrideB *= L.Extent;
+    }
+    return Out;
+  }
+
+  void emitRegisterTile(Value Row, unsigned Rows, const RowAddress &At,
+                        Value Panel, ArrayRef<Value> Masks) {
+    MicroKernel Kernel;
+    Kernel.Lanes = lanes();
+    Kernel.AccType = P.AccType;
+    Kernel.A = MemA;
+    Kernel.B = MemB;
+    Kernel.UnsignedA = UnsignedA;
+    Kernel.UnsignedB = UnsignedB;
+    Kernel.OffsetA = M.add(OffsetA, At.Base);
+    Kernel.RowOffsets = At.Offsets;
+    Value InBlock = P.PackedFilter ? Panel : M.sub(Panel, Panels.First);
+    Kernel.OffsetB =
+        M.add(OffsetB, M.mul(InBlock, KB.constant(P.depth() * panelColumns())));
+    for (unsigned V = 0; V < Masks.size(); ++V)
+      Kernel.VectorOffsets.push_back(B.getIndexAttr(V * lanes()));
+    Kernel.Loops = reductionLoops(int64_t(Masks.size()) * lanes());
+    SmallVector<Value> Acc = emitMicroKernel(B, KB.loc(), Kernel);
+
+    Value Column = M.add(M.mul(Group, KB.constant(P.GroupColumns)),
+                         M.mul(Panel, KB.constant(panelColumns())));
+    for (unsigned R = 0; R < Rows; ++R)
+      for (unsigned V = 0; V < Masks.size(); ++V)
+        Epilogue.compute(Acc[R * Masks.size() + V],
+                         coordsAt(M.add(Row, KB.constant(R)),
+                                  M.add(Column, KB.constant(V * lanes()))),
+                         Lanes{lanes(), Masks[V]});
+    Epilogue.store();
+  }
+
+  /// Coordinates in the result: one pixel, lanes along the channels.
+  Coords coordsAt(Value Pixel, Value Column) {
+    Coords At(cast<RankedTensorType>(Op.getResult().getType()).getRank());
+    At.PerDim[0] = M.uniform(Image);
+    At.PerDim[1] = Index{Column, 1, {}};
+    IndexGroup Through;
+    for (unsigned D : {Z, Y, X})
+      if (P.Axes[D].Dim && (P.Order == PixelOrder::Linear || D != Z))
+        Through.Dims.push_back(*P.Axes[D].Dim);
+    if (P.Order != PixelOrder::Linear && P.Axes[Z].Dim)
+      At.PerDim[*P.Axes[Z].Dim] = M.uniform(Plane);
+    if (P.Order == PixelOrder::Segment) {
+      if (P.Axes[Y].Dim)
+        At.PerDim[*P.Axes[Y].Dim] = M.uniform(FirstY);
+      At.PerDim[*P.Axes[X].Dim] = M.uniform(M.add(FirstX, Pixel));
+      return At;
+    }
+    if (P.Order == PixelOrder::Lines)
+      Pixel = M.add(M.mul(FirstY, KB.constant(P.BlockWidth)), Pixel);
+    if (Through.Dims.size() == 1) {
+      At.PerDim[Through.Dims[0]] = M.uniform(Pixel);
+      return At;
+    }
+    Through.Linear = M.uniform(Pixel);
+    At.Groups.push_back(Through);
+    return At;
+  }
+
+  //===--------------------------------------------------------------------===//
+  // Copies
+  //===--------------------------------------------------------------------===//
+
+  /// The part of the image under the block's windows, zeros around it.
+  void copyImage(Value FirstGroup) {
+    const Axis &AZ = P.Axes[Z], &AY = P.Axes[Y], &AX = P.Axes[X];
+    Value Channel = M.mul(FirstGroup, KB.constant(P.GroupChannels));
+    KB.forLoop(KB.constant(0), KB.constant(AZ.Window), 1, [&](Value W) {
+      Value PosZ =
+          M.add(position(AZ, Plane), M.mul(W, KB.constant(AZ.Dilation)));
+      Value PlaneAt = M.mul(W, KB.dim(AZ.Pitch));
+      KB.forLoop(KB.constant(0), KB.constant(AY.span(P.BlockLines)), 1,
+                 [&](Value L) {
+                   Value PosY = M.add(position(AY, FirstY), L);
+                   Value Inside = M.both(inside(AZ, PosZ), inside(AY, PosY));
+                   copyLine(Inside, source(AZ, PosZ), source(AY, PosY),
+                            position(AX, FirstX), Channel,
+                            M.add(PlaneAt, M.mul(L, KB.dim(AY.Pitch))));
+                 });
+    });
+  }
+
+  /// The (dilated) input position of the first window position of output I.
+  Value position(const Axis &A, Value I) {
+    return M.sub(M.mul(I, KB.constant(A.Stride)), KB.dim(A.Pad));
+  }
+  Value inside(const Axis &A, Value Pos) {
+    Value In =
+        M.both(M.le(KB.constant(0), Pos), M.lt(Pos, KB.dim(A.dilatedIn())));
+    if (A.InDilation == 1)
+      return In;
+    // Negative positions are outside whatever the remainder says.
+    Value Rest = M.remU(M.max(Pos, KB.constant(0)), KB.constant(A.InDilation));
+    return M.both(In, M.eq(Rest, KB.constant(0)));
+  }
+  Value source(const Axis &A, Value Pos) {
+    if (A.InDilation == 1)
+      return Pos;
+    return M.divU(M.max(Pos, KB.constant(0)), KB.constant(A.InDilation));
+  }
+
+  /// One line of the copy at `To`, whose first element is position `PosX`.
+  void copyLine(Value Inside, Value InZ, Value InY, Value PosX, Value Channel,
+                Value To) {
+    const Axis &AX = P.Axes[X];
+    int64_t Positions = AX.span(P.BlockWidth);
+    Value All = KB.constant(Positions), Zero = KB.constant(0);
+    // Input elements [Lo, Hi) fall on this line.
+    Value Dilation = KB.constant(AX.InDilation);
+    auto DivUp = [&](Value V) {
+      V = M.max(V, Zero);
+      if (AX.InDilation == 1)
+        return V;
+      return M.divU(M.add(V, KB.constant(AX.InDilation - 1)), Dilation);
+    };
+    Value Lo = DivUp(PosX);
+    Value Hi = M.min(KB.dim(AX.In), DivUp(M.add(PosX, All)));
+    Hi = M.max(M.select(Inside, Hi, Lo), Lo);
+    auto PlaceOf = [&](Value I) { return M.sub(M.mul(I, Dilation), PosX); };
+    Value Pitch = KB.dim(AX.Pitch);
+    if (AX.InDilation == 1) {
+      // Lo may lie beyond the line when the whole line is padding.
+      Value First = M.min(M.max(PlaceOf(Lo), Zero), All);
+      Value Last = M.min(M.max(PlaceOf(Hi), First), All);
+      fillZeros(To, M.mul(First, Pitch));
+      fillZeros(M.add(To, M.mul(Last, Pitch)), M.mul(M.sub(All, Last), Pitch));
+    } else {
+      fillZeros(To, M.mul(All, Pitch));
+    }
+    copyPixels(Lo, Hi, InZ, InY, Channel,
+               [&](Value I) { return M.add(To, M.mul(PlaceOf(I), Pitch)); });
+  }
+
+  void copyPixels(Value Lo, Value Hi, Value InZ, Value InY, Value Channel,
+                  llvm::function_ref<Value(Value)> PlaceOf) {
+    auto CoordsOf = [&](const Index &C, const Index &InX) {
+      Coords At(cast<RankedTensorType>(Op.getInput().getType()).getRank());
+      At.PerDim[0] = M.uniform(Image);
+      At.PerDim[1] = C;
+      if (P.Axes[Z].Dim)
+        At.PerDim[*P.Axes[Z].Dim] = M.uniform(InZ);
+      if (P.Axes[Y].Dim)
+        At.PerDim[*P.Axes[Y].Dim] = M.uniform(InY);
+      At.PerDim[*P.Axes[X].Dim] = InX;
+      return At;
+    };
+    auto PullAt = [&](const Coords &At, Value Mask) {
+      Value V = Pull.pull(Op.getInput(), At, Lanes{lanes(), Mask});
+      return KB.broadcast(widenTo(KB, V, P.AccType, UnsignedA), lanes());
+    };
+    const Axis &AX = P.Axes[X];
+    int64_t Channels = P.blockChannels();
+    bool ChannelsLast = !P.View || P.View->Dims[1].Stride.isConstant(1);
+    // Whole lines of pixels are one run of memory.
+    if (P.View && ChannelsLast && AX.InDilation == 1 &&
+        P.View->Dims[*AX.Dim].Stride.isConstant(Channels) &&
+        AX.Pitch.isConstant(Channels) && P.BlockGroups == P.Groups) {
+      Value Count = M.mul(M.sub(Hi, Lo), KB.constant(Channels));
+      Value To = PlaceOf(Lo);
+      const TensorView &In = KB.input(P.View->Argument.getArgNumber());
+      Value From = mulAdd(viewOffset(InZ, InY), Lo, Channels);
+      forVectors(Count, [&](Value I, Value Mask) {
+        Value V =
+            KB.load(In, Index{M.add(From, I), 1, {}}, Lanes{lanes(), Mask});
+        storeCopy(widenTo(KB, V, P.AccType, UnsignedA), M.add(To, I), Mask);
+      });
+      return;
+    }
+    if (ChannelsLast || Channels >= int64_t(lanes())) {
+      KB.forLoop(Lo, Hi, 1, [&](Value I) {
+        Value To = PlaceOf(I);
+        forVectors(KB.constant(Channels), [&](Value C, Value Mask) {
+          storeCopy(
+              PullAt(CoordsOf(Index{M.add(Channel, C), 1, {}}, M.uniform(I)),
+                     Mask),
+              M.add(To, C), Mask);
+        });
+      });
+      return;
+    }
+    // Few channels that lie apart: along the line, stored one by one.
+    TensorView Scratch;
+    Scratch.Memref = MemA;
+    Scratch.Element = P.AccType;
+    int64_t Step = *AX.Pitch.constant() * AX.InDilation;
+    KB.forLoop(KB.constant(0), KB.constant(Channels), 1, [&](Value C) {
+      forVectors(M.sub(Hi, Lo), [&](Value I, Value Mask) {
+        Value InX = M.add(Lo, I);
+        Value V = PullAt(
+            CoordsOf(M.uniform(M.add(Channel, C)), Index{InX, 1, {}}), Mask);
+        KB.store(Scratch, Index{M.add(PlaceOf(InX), C), Step, {}}, V,
+                 Lanes{lanes(), Mask});
+      });
+    });
+  }
+
+  Value viewOffset(Value InZ, Value InY) {
+    Value At = mulAdd(KB.dim(P.View->Offset), Image, P.View->Dims[0].Stride);
+    if (P.Axes[Z].Dim)
+      At = mulAdd(At, InZ, P.View->Dims[*P.Axes[Z].Dim].Stride);
+    if (P.Axes[Y].Dim)
+      At = mulAdd(At, InY, P.View->Dims[*P.Axes[Y].Dim].Stride);
+    return At;
+  }
+
+  void storeCopy(Value V, Value At, Value Mask) {
+    if (Mask)
+      vector::MaskedStoreOp::create(B, KB.loc(), MemA, At, Mask, V);
+    else
+      vector::StoreOp::create(B, KB.loc(), V, MemA, At);
+  }
+
+  void fillZeros(Value To, Value Count) {
+    auto Ty = VectorType::get({int64_t(lanes())}, P.AccType);
+    Value Zero = KB.splat(B.getZeroAttr(P.AccType), Ty);
+    forVectors(Count, [&](Value I, Value Mask) {
+      storeCopy(Zero, M.add(To, I), Mask);
+    });
+  }
+
+  /// Whole vectors of [0, Count), then one masked step.
+  void forVectors(Value Count, llvm::function_ref<void(Value, Value)> Body) {
+    Value Step = KB.constant(lanes());
+    Value Main = M.mul(M.divU(Count, Step), Step);
+    KB.forLoop(KB.constant(0), Main, lanes(),
+               [&](Value I) { Body(I, Value()); });
+    when(M.lt(Main, Count),
+         [&] { Body(Main, KB.firstLanes(M.sub(Count, Main), lanes())); });
+  }
+
+  /// A filter that is not constant: the column block's panels, in the layout of
+  /// packed constants.
+  void packFilter(Value FirstGroup, Value EndGroup) {
+    auto Filter = cast<RankedTensorType>(Op.getFilter().getType());
+    int64_t Positions = P.depth() / P.GroupChannels;
+    KB.forLoop(FirstGroup, EndGroup, 1, [&](Value G) {
+      Value Base = M.mul(M.sub(G, FirstGroup), KB.constant(GroupElements));
+      forPanels(Panels, [&](Value Panel, ArrayRef<Value> Masks) {
+        int64_t Width = int64_t(Masks.size()) * lanes();
+        Value To = M.add(Base, M.mul(M.sub(Panel, Panels.First),
+                                     KB.constant(P.depth() * panelColumns())));
+        Value First = M.add(M.mul(G, KB.constant(P.GroupColumns)),
+                            M.mul(Panel, KB.constant(panelColumns())));
+        KB.forLoop(KB.constant(0), KB.constant(Positions), 1, [&](Value W) {
+          KB.forLoop(
+              KB.constant(0), KB.constant(P.GroupChannels), 1, [&](Value C) {
+                Value Row = M.add(M.mul(W, KB.constant(P.GroupChannels)), C);
+                for (unsigned V = 0; V < Masks.size(); ++V) {
+                  Coords At(Filter.getRank());
+                  At.PerDim[0] =
+                      Index{M.add(First, KB.constant(V * lanes())), 1, {}};
+                  At.PerDim[1] = M.uniform(C);
+                  IndexGroup Window;
+                  for (int64_t D = 2; D < Filter.getRank(); ++D)
+                    Window.Dims.push_back(D);
+                  Window.Linear = M.uniform(W);
+                  At.Groups.push_back(Window);
+                  Value F =
+                      Pull.pull(Op.getFilter(), At, Lanes{lanes(), Masks[V]});
+                  F = KB.broadcast(widenTo(KB, F, P.AccType, UnsignedB),
+                                   lanes());
+                  Value Place = M.add(M.mul(Row, KB.constant(Width)),
+                                      KB.constant(V * lanes()));
+                  vector::StoreOp::create(B, KB.loc(), F, MemB,
+                                          M.add(To, Place));
+                }
+              });
+        });
+      });
+    });
+  }
+
+  ConvOp Op;
+  const ConvPlan &P;
+  Value MemA, MemB;
+  bool UnsignedA = false, UnsignedB = false;
+  int64_t GroupElements = 0;
+
+  // Of the tile being emitted.
+  Value Plane, Image, Group, FirstY, FirstX;
+  Value FirstTile, EndTile, TotalRows, TailRow, WantTail;
+  bool MayHaveTail = true;
+  Value OffsetA, OffsetB;
+  PanelRange Panels;
+};
+
+} // namespace
+
+std::optional<int> matchConv(const KernelAnalysis &Kernel,
+                             const TargetOptions &Options) {
+  auto Op = Kernel.onlyAnchor<ConvOp>();
+  if (!Op || !planConv(Op, Kernel, Options))
+    return std::nullopt;
+  return 100;
+}
+
+llvm::Error emitConv(KernelBuilder &KB, const KernelAnalysis &Kernel) {
+  auto Op = Kernel.onlyAnchor<ConvOp>();
+  std::optional<ConvPlan> Plan = planConv(Op, Kernel, KB.options());
+  ConvEmitter(KB, Kernel, Op, *Plan).emit();
+  return llvm::Error::success();
+}
+
+} // namespace limosa::codegen

@@ -1,0 +1,287 @@
+//===- ConvPlan.cpp - A convolution as products of pixels -----------------===//
+
+#include "ConvPlan.h"
+
+#include "ProductEmitter.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+
+namespace limosa::codegen {
+
+namespace {
+
+/// Wider lines are cut into segments.
+constexpr int64_t MaxLine = 256;
+constexpr int64_t SegmentPixels = 128;
+constexpr int64_t MaxBlockLines = 16;
+
+class Planner {
+public:
+  Planner(ConvOp Op, const KernelAnalysis &Kernel, const TargetOptions &Options)
+      : Op(Op), Kernel(Kernel), Options(Options) {}
+
+  std::optional<ConvPlan> plan() {
+    if (Op.getBatchGroups() != 1 ||
+        !TileEpilogue::fits(Op.getResult(), Kernel.Outputs))
+      return std::nullopt;
+    auto Filter = cast<RankedTensorType>(Op.getFilter().getType());
+    if (!Filter.hasStaticShape())
+      return std::nullopt;
+    setTypes();
+    setAxes(Filter);
+    setSource();
+    chooseOrder();
+    chooseTiles();
+    setPitches();
+    return P;
+  }
+
+private:
+  void setTypes() {
+    Type Result =
+        cast<RankedTensorType>(Op.getResult().getType()).getElementType();
+    P.AccType = accumulatorType(Result);
+    P.Regs = getRegisterFile(Options.Isa, P.AccType);
+  }
+
+  void setAxes(RankedTensorType Filter) {
+    unsigned Spatial = Filter.getRank() - 2;
+    Dims Low = parseDims(Op.getPadLow());
+    P.Batch = getDim(Op.getResult().getType(), 0);
+    P.Groups = Op.getFeatureGroups();
+    P.GroupChannels = Filter.getDimSize(1);
+    P.GroupColumns = Filter.getDimSize(0) / P.Groups;
+    for (unsigned I = 0; I < Spatial; ++I) {
+      ConvPlan::Axis &A = P.Axes[3 - Spatial + I];
+      A.Dim = 2 + I;
+      A.In = getDim(Op.getInput().getType(), 2 + I);
+      A.Out = getDim(Op.getResult().getType(), 2 + I);
+      A.Pad = Low[I];
+      A.Window = Filter.getDimSize(2 + I);
+      A.Stride = Op.getStrides()[I];
+      A.Dilation = Op.getRhsDilation()[I];
+      A.InDilation = Op.getLhsDilation()[I];
+    }
+    // Narrow groups fill narrow vectors.
+    if (P.GroupColumns < P.Regs.Lanes)
+      P.Regs.Lanes =
+          std::max<int64_t>(4 * 32 / P.AccType.getIntOrFloatBitWidth(),
+                            llvm::PowerOf2Ceil(P.GroupColumns));
+  }
+
+  static bool neverPositive(const DimExpr &E) {
+    auto C = E.constant();
+    return C && *C <= 0;
+  }
+
+  /// In place if no window reaches over an edge and channels are neighbours.
+  void setSource() {
+    P.View = getStridedView(Op.getInput());
+    auto Arg = dyn_cast<BlockArgument>(Op.getFilter());
+    func::FuncOp Func = Kernel.Func;
+    P.PackedFilter = Arg && Arg.hasOneUse() &&
+                     Func.getArgAttr(Arg.getArgNumber(), "limosa.constant");
+    P.Copy = !P.View || !P.View->Dims[1].Stride.isConstant(1);
+    Dims High = parseDims(Op.getPadHigh());
+    for (ConvPlan::Axis &A : P.Axes)
+      if (A.Dim && (A.InDilation != 1 || !neverPositive(A.Pad) ||
+                    !neverPositive(High[*A.Dim - 2])))
+        P.Copy = true;
+  }
+
+  void chooseOrder() {
+    auto &[Z, Y, X] = P.Axes;
+    if (!P.Copy) {
+      SmallVector<StridedView::Dim> Spatial;
+      bool Pointwise = true;
+      for (const ConvPlan::Axis &A : P.Axes) {
+        Pointwise &= A.Window == 1 && A.Stride == 1 && A.In == A.Out;
+        if (A.Dim)
+          Spatial.push_back(P.View->Dims[*A.Dim]);
+      }
+      if (auto Merged = mergeDims(Spatial); Pointwise && Merged) {
+        P.Order = PixelOrder::Linear;
+        X.Pitch = Merged->Stride;
+        return;
+      }
+    }
+    auto Width = X.Out.constant();
+    P.Order =
+        Width && *Width <= MaxLine ? PixelOrder::Lines : PixelOrder::Segment;
+  }
+
+  /// Multiply-add cycles of a register-tiled block of pixels, one step of K.
+  double blockCost(int64_t Pixels, TileShape T) const {
+    int64_t PC = int64_t(T.Vectors) * P.Regs.Lanes;
+    auto Rows = [&](unsigned Vectors) {
+      double Cost = Pixels / T.Rows * tileCost(T.Rows, Vectors);
+      if (Pixels % T.Rows)
+        Cost += tileCost(Pixels % T.Rows, Vectors);
+      return Cost;
+    };
+    double Cost = P.GroupColumns / PC * Rows(T.Vectors);
+    if (int64_t Left = P.GroupColumns % PC)
+      Cost += Rows((Left + P.Regs.Lanes - 1) / P.Regs.Lanes);
+    return Cost;
+  }
+
+  /// Panels and groups of a column block: as much of the filter as stays in the
+  /// second-level cache, in even shares.
+  void chooseColumns() {
+    int64_t Bytes = P.AccType.getIntOrFloatBitWidth() / 8;
+    int64_t PanelBytes = P.depth() * P.panelColumns() * Bytes;
+    int64_t All = llvm::divideCeil(P.GroupColumns, P.panelColumns());
+    if (P.Groups > 1) {
+      P.Panels = All;
+      P.BlockGroups =
+          std::clamp<int64_t>(BlockBytes / (PanelBytes * All), 1, P.Groups);
+      P.BlockGroups =
+          llvm::divideCeil(P.Groups, llvm::divideCeil(P.Groups, P.BlockGroups));
+      return;
+    }
+    P.Panels = std::clamp<int64_t>(BlockBytes / PanelBytes, 1, All);
+    P.Panels = llvm::divideCeil(All, llvm::divideCeil(All, P.Panels));
+  }
+
+  void chooseTiles() {
+    if (P.Order == PixelOrder::Lines)
+      return chooseLines();
+    std::optional<int64_t> Pixels = P.imagePixels().constant();
+    int64_t Bytes = P.AccType.getIntOrFloatBitWidth() / 8;
+    bool Linear = P.Order == PixelOrder::Linear;
+    auto Pitch = P.Axes[ConvPlan::X].Pitch.constant();
+    bool Aliases = Linear && (!Pitch || *Pitch * Bytes % 2048 == 0);
+    P.Tile = chooseTile(P.Regs, Linear ? Pixels : std::nullopt, P.GroupColumns,
+                        Aliases ? 8 : 16);
+    chooseColumns();
+    if (!Linear) {
+      P.BlockWidth = llvm::alignTo(SegmentPixels, P.Tile.Rows);
+      return;
+    }
+    int64_t All =
+        Pixels ? std::max<int64_t>(*Pixels / P.Tile.Rows, 1) : INT64_MAX;
+    int64_t Work =
+        P.depth() * P.Panels * P.panelColumns() * P.Tile.Rows * P.BlockGroups;
+    P.BlockLines = std::clamp<int64_t>(TileWork / Work, 1, All);
+    if (Pixels)
+      P.BlockLines = evenShare(All, P.BlockLines);
+  }
+
+  /// The number of tiles per block nearest to `Wanted` that gives each worker
+  /// the same number of blocks, if there are enough.
+  int64_t evenShare(int64_t All, int64_t Wanted) const {
+    int64_t Blocks = llvm::divideCeil(All, Wanted);
+    int64_t Share = Options.Workers;
+    if (All >= 2 * Share)
+      Blocks = llvm::alignTo(Blocks, Share);
+    return llvm::divideCeil(All, Blocks);
+  }
+
+  /// Lines of known width: the tile and block height with the earliest end for
+  /// the slowest worker.
+  void chooseLines() {
+    auto &[Z, Y, X] = P.Axes;
+    int64_t Width = *X.Out.constant();
+    std::optional<int64_t> Height = Y.Out.constant();
+    ConvPlan Best;
+    double BestCost = 0;
+    for (unsigned Vectors : {4u, 3u, 2u, 1u})
+      for (int64_t Lines = 1;
+           Lines <= std::min<int64_t>(MaxBlockLines, Height.value_or(8));
+           ++Lines) {
+        int64_t Pixels = Lines * Width;
+        unsigned Most = maxRows(P.Regs, Vectors);
+        unsigned Rows =
+            llvm::divideCeil(Pixels, llvm::divideCeil(Pixels, Most));
+        P.Tile = {Rows, Vectors};
+        chooseColumns();
+        double Cost = double(P.depth()) * P.Groups * blockCost(Pixels, P.Tile);
+        // Offsets of rows that do not divide lines are not constants.
+        if (Width % Rows != 0 && Rows % Width != 0 && Lines != 1)
+          Cost *= 1.03;
+        double Blocks = Height ? llvm::divideCeil(*Height, Lines) : 16;
+        if (P.Copy)
+          Cost += 2.0 * P.columnBlocks() * Y.span(Lines) * X.span(Width) *
+                  Z.Window * P.blockChannels() / P.Regs.Lanes;
+        // Storing and calling.
+        Cost += 2.0 * Pixels * P.Groups * P.GroupColumns / P.Regs.Lanes + 200;
+        Blocks *= P.columnBlocks();
+        Cost /= P.columnBlocks();
+        double Rounds = llvm::divideCeil(int64_t(Blocks), Options.Workers);
+        if (BestCost == 0 || Rounds * Cost < BestCost) {
+          BestCost = Rounds * Cost;
+          Best = P;
+          Best.BlockLines = Lines;
+          Best.BlockWidth = Width;
+        }
+      }
+    P = Best;
+  }
+
+  void setPitches() {
+    auto &[Z, Y, X] = P.Axes;
+    if (!P.Copy) {
+      if (P.Order != PixelOrder::Linear)
+        for (ConvPlan::Axis &A : P.Axes)
+          if (A.Dim)
+            A.Pitch = P.View->Dims[*A.Dim].Stride;
+      P.PitchC = P.View->Dims[1].Stride;
+      return;
+    }
+    int64_t Bytes = P.AccType.getIntOrFloatBitWidth() / 8;
+    int64_t Pixel = P.blockChannels();
+    // Neighbouring output pixels must not share cache sets.
+    if (Pixel * X.Stride * Bytes % 2048 == 0)
+      Pixel += 64 / Bytes;
+    X.Pitch = Pixel;
+    Y.Pitch = X.Pitch * DimExpr(X.span(P.BlockWidth));
+    Z.Pitch = Y.Pitch * DimExpr(Y.span(P.BlockLines));
+  }
+
+  ConvOp Op;
+  const KernelAnalysis &Kernel;
+  const TargetOptions &Options;
+  ConvPlan P;
+};
+
+} // namespace
+
+int64_t ConvPlan::columnBlocks() const {
+  if (Groups > 1)
+    return llvm::divideCeil(Groups, BlockGroups);
+  return llvm::divideCeil(llvm::divideCeil(GroupColumns, panelColumns()),
+                          Panels);
+}
+
+DimExpr ConvPlan::imagePixels() const {
+  return Axes[Z].Out * Axes[Y].Out * Axes[X].Out;
+}
+
+DimExpr ConvPlan::pixelBlocks() const {
+  switch (Order) {
+  case PixelOrder::Linear:
+    return DimExpr::ceilDiv(imagePixels(), BlockLines * Tile.Rows);
+  case PixelOrder::Lines:
+    return DimExpr::ceilDiv(Axes[Y].Out, BlockLines);
+  case PixelOrder::Segment:
+    break;
+  }
+  return Axes[Y].Out * DimExpr::ceilDiv(Axes[X].Out, BlockWidth);
+}
+
+DimExpr ConvPlan::planes() const {
+  return Order == PixelOrder::Linear ? DimExpr(1) : Axes[Z].Out;
+}
+
+int64_t ConvPlan::copyElements() const {
+  return Copy ? Axes[Z].Window * *Axes[Z].Pitch.constant() : 0;
+}
+
+std::optional<ConvPlan> planConv(ConvOp Op, const KernelAnalysis &Kernel,
+                                 const TargetOptions &Options) {
+  return Planner(Op, Kernel, Options).plan();
+}
+
+} // namespace limosa::codegen

@@ -1,0 +1,94 @@
+//===- ConvPlan.h - A convolution as products of pixels -------------*- C++
+//-*-===//
+//
+// Implicit GEMM: the rows are output pixels, the columns output channels, K
+// runs over window positions and channels. Nothing is unrolled into a matrix; a
+// row is only an offset into the image. Where windows reach over the edge, or
+// channels do not lie side by side, the part of the image that a tile needs is
+// copied to zero-padded scratch memory first, channels innermost.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LIMOSA_CODEGEN_TEMPLATES_CONVPLAN_H
+#define LIMOSA_CODEGEN_TEMPLATES_CONVPLAN_H
+
+#include "limosa/Codegen/MicroKernel.h"
+#include "limosa/Codegen/StridedView.h"
+#include "limosa/Codegen/Template.h"
+#include "limosa/IR/LimosaOps.h"
+#include "limosa/IR/Types.h"
+
+namespace limosa::codegen {
+
+/// How a tile's output pixels are numbered.
+enum class PixelOrder {
+  /// All pixels of an image lie evenly in the input (1x1, stride 1): row blocks
+  /// are any runs of pixels.
+  Linear,
+  /// Blocks of whole output lines of known width, pixels numbered through.
+  Lines,
+  /// Parts of one output line.
+  Segment
+};
+
+struct ConvPlan {
+  static constexpr unsigned Z = 0, Y = 1, X = 2;
+  /// One spatial dimension; missing leading ones have extent 1.
+  struct Axis {
+    std::optional<unsigned> Dim; ///< of input and result
+    DimExpr In = 1, Out = 1, Pad = 0;
+    int64_t Window = 1, Stride = 1, Dilation = 1, InDilation = 1;
+    /// Elements between neighbours of the input as it is read: in place, or in
+    /// the copy (where Z counts window positions).
+    DimExpr Pitch = 0;
+
+    /// Input positions that `Count` outputs touch.
+    int64_t span(int64_t Count) const {
+      return (Count - 1) * Stride + (Window - 1) * Dilation + 1;
+    }
+    /// Size of the input with zeros between its elements.
+    DimExpr dilatedIn() const {
+      return InDilation == 1 ? In : (In - 1) * DimExpr(InDilation) + 1;
+    }
+  };
+  Axis Axes[3];
+  std::optional<StridedView> View; ///< of the input
+  bool Copy = false;
+  bool PackedFilter = false; ///< constant, packed when the model is compiled
+  DimExpr Batch;
+  int64_t Groups = 1, GroupChannels = 1, GroupColumns = 1;
+  DimExpr PitchC = 1;
+
+  mlir::Type AccType;
+  RegisterFile Regs{};
+  TileShape Tile{};
+  PixelOrder Order = PixelOrder::Lines;
+  /// Lines: output lines of a block. Linear: register tiles of a block.
+  int64_t BlockLines = 1;
+  /// Segment: output pixels of a block. Lines: the width.
+  int64_t BlockWidth = 1;
+  int64_t Panels = 1;      ///< of a column block, when there is one group
+  int64_t BlockGroups = 1; ///< groups of a column block
+
+  int64_t depth() const {
+    return Axes[Z].Window * Axes[Y].Window * Axes[X].Window * GroupChannels;
+  }
+  int64_t panelColumns() const { return int64_t(Tile.Vectors) * Regs.Lanes; }
+  int64_t blockChannels() const { return BlockGroups * GroupChannels; }
+  int64_t columnBlocks() const;
+  /// Blocks of pixels in one image (Linear) or one plane.
+  DimExpr pixelBlocks() const;
+  DimExpr planes() const;
+  DimExpr imagePixels() const; ///< Linear only
+  /// Elements of the copy; 0 if there is none.
+  int64_t copyElements() const;
+};
+
+/// The plan of a kernel whose only anchor is `Op`, or nullopt: batch groups, or
+/// an epilogue that mixes elements.
+std::optional<ConvPlan> planConv(ConvOp Op, const KernelAnalysis &Kernel,
+                                 const TargetOptions &Options);
+
+} // namespace limosa::codegen
+
+#endif // LIMOSA_CODEGEN_TEMPLATES_CONVPLAN_H
