@@ -7,13 +7,24 @@ using namespace mlir;
 using namespace limosa;
 using namespace limosa::detail;
 
+// The value's type is the result's: `limosa.constant {attrs} dense<1> : type`.
+ParseResult ConstantOp::parse(OpAsmParser &P, OperationState &State) {
+  ElementsAttr Elements;
+  if (P.parseOptionalAttrDict(State.attributes) ||
+      P.parseAttribute(Elements, "value", State.attributes))
+    return failure();
+  State.addTypes(Elements.getShapedType());
+  return success();
+}
+
+void ConstantOp::print(OpAsmPrinter &P) {
+  P.printOptionalAttrDict((*this)->getAttrs(), {"value"});
+  P << " " << getValue();
+}
+
 LogicalResult ConstantOp::verify() {
-  auto Ty = cast<RankedTensorType>(getType());
-  auto ValueType = dyn_cast<RankedTensorType>(getValue().getShapedType());
-  if (!Ty.hasStaticShape() || !ValueType ||
-      ValueType.getShape() != Ty.getShape() ||
-      ValueType.getElementType() != Ty.getElementType())
-    return emitOpError("result must have the value's static shape and dtype");
+  if (getValue().getShapedType() != getType())
+    return emitOpError("result must have the value's type");
   return success();
 }
 

@@ -7,5 +7,6 @@ using namespace mlir;
 void limosa::registerTransformsPasses() {
   registerPass([] { return createInlineCompositesPass(); });
   registerPass([] { return createSimplifyPass(); });
+  registerPass([] { return createConstantFoldPass(); });
   registerPass([] { return createAssignLayoutsPass(); });
 }
