@@ -40,7 +40,11 @@ int main(int Count, char **Arguments) {
       return 2;
     }
     const std::string First = Arguments[1];
-    const bool Known = First[0] == '-' || App.get_subcommand_no_throw(First);
+    const bool Known =
+        First[0] == '-' || !App.get_subcommands([&](CLI::App *Command) {
+                                 return Command->get_name() == First;
+                               })
+                                .empty();
     error(Known ? std::string(Wrong.what()) + "; see limosa " +
                       (First[0] == '-' ? "" : First + " ") + "--help"
                 : "there is no command '" + First + "'; see limosa --help");
