@@ -21,6 +21,7 @@ def Limosa_ConstantOp : Limosa_Op<"constant", [Pure, ConstantLike]> {
   let results = (outs Limosa_Tensor:$result);
   let hasFolder = 1;
   let hasVerifier = 1;
+  let assemblyFormat = ?;
   let hasCustomAssemblyFormat = 1;
 }
 def Limosa_CompositeOp : Limosa_Op<"composite", [Pure,
