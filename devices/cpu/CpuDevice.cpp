@@ -138,17 +138,12 @@ int32_t loadExecutable(limosa_device *Device, const char *Format,
     return fail(Host, LIMOSA_STATUS_UNSUPPORTED,
                 std::string("the CPU does not run code of format '") + Format +
                     "'");
-  std::string_view Needs = Isa;
-  while (!Needs.empty()) {
-    std::string_view Feature = Needs.substr(0, Needs.find('+'));
-    Needs.remove_prefix(std::min(Needs.size(), Feature.size() + 1));
-    auto Has = features();
-    if (std::find(Has.begin(), Has.end(), Feature) == Has.end())
-      return fail(Host, LIMOSA_STATUS_UNSUPPORTED,
-                  "the model is compiled for " + std::string(Feature) +
-                      ", which this processor does not have: compile it with "
-                      "--isa avx2 or on this machine");
-  }
+  auto Can = features();
+  if (*Isa && std::find(Can.begin(), Can.end(), Isa) == Can.end())
+    return fail(Host, LIMOSA_STATUS_UNSUPPORTED,
+                std::string("the model is compiled for ") + Isa +
+                    ", which this processor does not have: compile it with "
+                    "--isa avx2 or on this machine");
   std::string Error;
   auto Image =
       ElfImage::load({static_cast<const uint8_t *>(Bytes), Size}, Error);

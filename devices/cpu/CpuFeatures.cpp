@@ -21,12 +21,15 @@ static std::vector<std::string_view> detect() {
                 __builtin_cpu_supports("avx512bw") &&
                 __builtin_cpu_supports("avx512dq") &&
                 __builtin_cpu_supports("avx512vl");
-  if (Avx512 && __builtin_cpu_supports("avx512bf16"))
-    Result.push_back("avx512bf16");
-  if (Avx512 && __builtin_cpu_supports("avx512vnni"))
-    Result.push_back("avx512vnni");
+  bool Vnni512 = Avx512 && __builtin_cpu_supports("avx512vnni");
+  if (Vnni512 && __builtin_cpu_supports("avx512bf16"))
+    Result.push_back("avx512+vnni+bf16");
+  if (Vnni512)
+    Result.push_back("avx512+vnni");
   if (Avx512)
     Result.push_back("avx512");
+  if (Avx2 && __builtin_cpu_supports("avxvnni"))
+    Result.push_back("avx2+vnni");
   if (Avx2)
     Result.push_back("avx2");
 #endif

@@ -9,8 +9,8 @@
 
 namespace limosa::cpu {
 
-/// The features kernels may ask for that this processor (and the system, which
-/// has to save the registers) has; best first. The texts are NUL terminated.
+/// The ISA texts (limosa/Codegen/TargetInfo.h) of code that this processor and
+/// its system can run; best first. The texts are NUL terminated.
 std::span<const std::string_view> features();
 
 /// "Intel(R) Xeon(R) ..., 2 threads" or what is known.

@@ -7,8 +7,10 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "limosa/Dispatch/Fusion.h"
 #include "limosa/Frontend/ImportOnnx.h"
 #include "limosa/IR/LimosaDialect.h"
+#include "limosa/Transforms/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -54,7 +56,9 @@ int main(int Argc, char **Argv) {
   Registry.insert<limosa::LimosaDialect, arith::ArithDialect, func::FuncDialect,
                   LLVM::LLVMDialect, math::MathDialect, memref::MemRefDialect,
                   scf::SCFDialect, ub::UBDialect, vector::VectorDialect>();
-  registerTransformsPasses();
+  mlir::registerTransformsPasses();
+  limosa::registerTransformsPasses();
+  limosa::registerDispatchPasses();
   auto [Input, Output] = registerAndParseCLIOptions(
       Argc, Argv, "Limosa's optimiser driver\n", Registry);
   if (OnnxOperators) {
