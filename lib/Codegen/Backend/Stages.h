@@ -1,4 +1,4 @@
-//===- Stages.h - The stages of the backend, one after the othe -*- C++ -*-===//
+//===- Stages.h - The stages of the backend ---------------------*- C++ -*-===//
 //
 // Private to lib/Codegen/Backend. Each function works on one part of the user's
 // module and may run beside others on parts of the same MLIR context.

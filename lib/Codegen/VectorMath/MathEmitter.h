@@ -1,4 +1,4 @@
-//===- MathEmitter.h - Short names for the arithmetic of expans -*- C++ -*-===//
+//===- MathEmitter.h - Arithmetic in short ----------------------*- C++ -*-===//
 //
 // Private to lib/Codegen/VectorMath. Everything works on a value and on a
 // vector of values of any shape alike.
