@@ -14,7 +14,7 @@ ArrayRef<CompositeDef> limosa::allComposites() {
     std::vector<CompositeDef> List;
     for (ArrayRef<CompositeDef> Family :
          {composites::activations(), composites::elementary(),
-          composites::norms()})
+          composites::norms(), composites::recurrences()})
       llvm::append_range(List, Family);
     llvm::sort(List, [](const CompositeDef &A, const CompositeDef &B) {
       return std::tuple(StringRef(A.Name), A.Version) <

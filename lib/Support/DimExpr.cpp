@@ -239,7 +239,30 @@ DimExpr DimExpr::mod(const DimExpr &A, const DimExpr &B) {
   return makeBinary(DimAtomKind::Mod, Rest, B);
 }
 
+/// Whether E is one atom of this kind that has Arg as an argument.
+static bool isBinaryWith(const DimExpr &E, DimAtomKind Kind,
+                         const DimExpr &Arg) {
+  if (E.terms().size() != 1 || E.terms()[0].Coefficient != 1 ||
+      E.terms()[0].Factors.size() != 1)
+    return false;
+  const DimAtom &A = *E.terms()[0].Factors[0];
+  return A.Kind == Kind && (A.Args[0] == Arg || A.Args[1] == Arg);
+}
+
+/// min and max absorb: with Same their own kind and Other the opposite one,
+/// Same(Other(x, b), b) = b and Same(Same(x, b), b) = Same(x, b).
+static std::optional<DimExpr> absorb(DimAtomKind Same, DimAtomKind Other,
+                                     const DimExpr &A, const DimExpr &B) {
+  if (isBinaryWith(A, Other, B) || isBinaryWith(B, Same, A))
+    return B;
+  if (isBinaryWith(B, Other, A) || isBinaryWith(A, Same, B))
+    return A;
+  return std::nullopt;
+}
+
 DimExpr DimExpr::min(const DimExpr &A, const DimExpr &B) {
+  if (auto E = absorb(DimAtomKind::Min, DimAtomKind::Max, A, B))
+    return *E;
   DimExpr Difference = A - B;
   if (auto L = Difference.lowerBound(); L && *L >= 0)
     return B;
@@ -250,6 +273,8 @@ DimExpr DimExpr::min(const DimExpr &A, const DimExpr &B) {
 }
 
 DimExpr DimExpr::max(const DimExpr &A, const DimExpr &B) {
+  if (auto E = absorb(DimAtomKind::Max, DimAtomKind::Min, A, B))
+    return *E;
   DimExpr Difference = A - B;
   if (auto L = Difference.lowerBound(); L && *L >= 0)
     return A;

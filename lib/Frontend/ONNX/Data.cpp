@@ -107,12 +107,15 @@ static bool provablyAtLeast(const DimExpr &A, const DimExpr &B) {
   return L && *L >= 0;
 }
 
+/// No dimension is this long: such a position means the end.
+static constexpr int64_t Endless = 1'000'000'000;
+
 /// A position that Slice gives, as 0 <= p <= Size (forwards).
 static DimExpr clampPosition(Node &N, DimExpr P, const DimExpr &Size) {
   auto C = P.constant();
-  if (C && *C >= INT32_MAX)
+  if (C && *C >= Endless)
     return Size;
-  if (C && *C <= -INT32_MAX)
+  if (C && *C <= -Endless)
     return DimExpr(0);
   bool Negative = C ? *C < 0 : (-P).lowerBound().value_or(0) > 0;
   if (Negative) {
@@ -227,9 +230,9 @@ static LogicalResult slice(Node &N) {
       // Backwards positions lie in [-1, Size - 1].
       auto clampBack = [&](const DimExpr &P) {
         auto C = P.constant();
-        if (C && *C >= INT32_MAX)
+        if (C && *C >= Endless)
           return Size - DimExpr(1);
-        if (C && *C <= -INT32_MAX)
+        if (C && *C <= -Endless)
           return DimExpr(-1);
         bool Negative = C ? *C < 0 : (-P).lowerBound().value_or(0) > 0;
         DimExpr Q = Negative ? P + Size : P;

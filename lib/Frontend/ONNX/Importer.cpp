@@ -100,7 +100,14 @@ DimExpr Importer::freshSymbol(StringRef Hint, const DimExpr *Bound,
   auto Info = SymbolAttr::get(&Context, Min, INT64_MAX, 1,
                               Bound ? Bound->toString() : "");
   std::string Name = makeFreshSymbol(*Module, sanitizeSymbol(Hint), Info);
+  FreshSymbols.push_back(Name);
   return DimExpr::symbol(Name);
+}
+
+bool Importer::usesSymbolsSince(const DimExpr &E, size_t Mark) const {
+  auto Symbols = E.symbols();
+  return llvm::any_of(ArrayRef(FreshSymbols).drop_front(Mark),
+                      [&](const std::string &S) { return Symbols.count(S); });
 }
 
 //===----------------------------------------------------------------------===//

@@ -85,6 +85,10 @@ public:
   DimExpr freshSymbol(llvm::StringRef Hint, const DimExpr *Bound = nullptr,
                       int64_t Min = 0);
 
+  size_t numFreshSymbols() const { return FreshSymbols.size(); }
+  /// Whether E has a symbol that was made after the first `Mark` ones.
+  bool usesSymbolsSince(const DimExpr &E, size_t Mark) const;
+
   /// Notes that a node cannot be imported.
   void refuse(const onnx::NodeProto &N, int64_t Version,
               const llvm::Twine &Reason);
@@ -132,6 +136,7 @@ private:
       FunctionOpsets;
   llvm::SmallVector<const onnx::FunctionProto *> Expanding;
 
+  std::vector<std::string> FreshSymbols;
   std::vector<Refusal> Refusals;
   llvm::DenseSet<const onnx::NodeProto *> Refused;
   std::string Fatal;

@@ -12,8 +12,10 @@ using namespace limosa::onnximport;
 
 ArrayRef<ArrayRef<OpEntry>> limosa::onnximport::allOps() {
   static const ArrayRef<OpEntry> Families[] = {
-      elementwiseOps(), activationOps(), shapeOps(), dataOps(), gatherOps(),
-      matmulOps(),      convOps(),       poolOps(),  normOps(), reduceOps()};
+      elementwiseOps(), activationOps(), shapeOps(),     dataOps(),
+      gatherOps(),      matmulOps(),     convOps(),      poolOps(),
+      normOps(),        reduceOps(),     recurrentOps(), resizeOps(),
+      controlOps(),     quantizeOps()};
   return Families;
 }
 

@@ -57,6 +57,10 @@ llvm::ArrayRef<OpEntry> convOps();
 llvm::ArrayRef<OpEntry> poolOps();
 llvm::ArrayRef<OpEntry> normOps();
 llvm::ArrayRef<OpEntry> reduceOps();
+llvm::ArrayRef<OpEntry> recurrentOps();
+llvm::ArrayRef<OpEntry> resizeOps();
+llvm::ArrayRef<OpEntry> controlOps();
+llvm::ArrayRef<OpEntry> quantizeOps();
 
 } // namespace limosa::onnximport
 

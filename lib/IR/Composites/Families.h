@@ -24,6 +24,7 @@ using Kind = CompositeAttr::Kind;
 llvm::ArrayRef<CompositeDef> activations();
 llvm::ArrayRef<CompositeDef> elementary();
 llvm::ArrayRef<CompositeDef> norms();
+llvm::ArrayRef<CompositeDef> recurrences();
 
 /// e^x - 1 and log(1 + x), accurate near zero.
 Value expm1(CoreBuilder &B, Value X);
