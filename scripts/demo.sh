@@ -4,7 +4,7 @@
 #
 #   scripts/demo.sh [picture.png] [--threads N]
 set -euo pipefail
-"$(dirname "$0")/build.sh" release limosa-all
+"$(dirname "$0")/build.sh" release limosa-command limosa_python LimosaCompiler
 source "$(dirname "$0")/common.sh"
 step "Read a picture"
 exec "$VENV/bin/python" examples/ocr/ocr.py "$@"

@@ -1,0 +1,150 @@
+"""Limosa compiles models and runs them on any chip.
+
+    import limosa
+    model = limosa.load("model.onnx")
+    print(model.inputs)                       # names, shapes, dtypes
+    results = model.run({"x": array})         # {"y": array}
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import Any, Iterator, Mapping, Optional, Sequence, Union
+
+import numpy as np
+
+from . import _limosa
+from ._limosa import Error, Value
+
+__all__ = ["Error", "Model", "Value", "__version__", "compile", "devices", "load"]
+__version__: str = _limosa.__version__
+
+_COMPILED_MARK = b"LIMOSA\r\n"
+
+
+class Model:
+    """A model that is ready to run. May be used from several threads."""
+
+    def __init__(self, handle: "_limosa.Model") -> None:
+        self._handle = handle
+        self._names: dict[int, tuple[list[Value], list[Value]]] = {}
+
+    def _values(self, entry: int) -> tuple[list[Value], list[Value]]:
+        if entry not in self._names:
+            self._names[entry] = (self._handle.values(entry, True),
+                                  self._handle.values(entry, False))
+        return self._names[entry]
+
+    @property
+    def inputs(self) -> list[Value]:
+        """What the first entry takes: `name`, `shape` (texts for symbolic sizes), `dtype`."""
+        return self._values(0)[0]
+
+    @property
+    def outputs(self) -> list[Value]:
+        """What the first entry gives."""
+        return self._values(0)[1]
+
+    @property
+    def entries(self) -> list[str]:
+        """Names of the functions that `run` can be told to run."""
+        return self._handle.entries()
+
+    @property
+    def from_cache(self) -> bool:
+        """Whether the model had been compiled before."""
+        return self._handle.from_cache
+
+    @property
+    def threads(self) -> int:
+        """Number of worker threads."""
+        return self._handle.threads
+
+    def run(self, inputs: Mapping[str, Any], entry: Optional[str] = None) -> dict[str, np.ndarray]:
+        """Runs the model on arrays by name and returns its outputs by name.
+
+        NumPy arrays and whatever speaks DLPack (torch tensors on the CPU) are
+        read in place when they are contiguous and of the right dtype; lists and
+        numbers are converted. The results own the memory the model wrote to.
+        """
+        index = self._handle.entry(entry)
+        takes, gives = self._values(index)
+        missing = [value.name for value in takes if value.name not in inputs]
+        unknown = [name for name in inputs if name not in {v.name for v in takes}]
+        if missing or unknown:
+            raise ValueError(
+                f"the model takes {[value.name for value in takes]}; "
+                f"missing: {missing}, unknown: {unknown}")
+        arrays = [_as_array(inputs[value.name], value) for value in takes]
+        results = self._handle.run(index, arrays)
+        return {value.name: _as_named_type(result, value.dtype)
+                for value, result in zip(gives, results)}
+
+    @contextlib.contextmanager
+    def profile(self, path: Union[str, os.PathLike]) -> Iterator[None]:
+        """Records runs in the block and writes a trace for Perfetto to `path`."""
+        self._handle.start_profile()
+        try:
+            yield
+        finally:
+            self._handle.stop_profile(os.fspath(path))
+
+    def __repr__(self) -> str:
+        return f"<limosa.Model {self.inputs} -> {self.outputs}>"
+
+
+def _as_array(given: Any, value: Value) -> Any:
+    if isinstance(given, np.ndarray):
+        return given
+    if hasattr(given, "__dlpack__"):
+        detach = getattr(given, "detach", None)  # a torch tensor that has a gradient
+        return detach() if detach else given
+    return np.asarray(given, value.dtype)
+
+
+def _as_named_type(array: np.ndarray, dtype: str) -> np.ndarray:
+    if array.dtype.name == dtype or not dtype.startswith(("bfloat", "float8")):
+        return array
+    try:
+        import ml_dtypes
+    except ImportError:
+        return array
+    return array.view(getattr(ml_dtypes, dtype))
+
+
+def _is_compiled(path: str) -> bool:
+    with open(path, "rb") as file:
+        return file.read(len(_COMPILED_MARK)) == _COMPILED_MARK
+
+
+def load(path: Union[str, os.PathLike], device: str = "cpu", threads: Optional[int] = None, *,
+         isa: str = "auto", plugins: Sequence[Union[str, os.PathLike]] = (),
+         flags: Optional[Mapping[str, Any]] = None) -> Model:
+    """Loads an .onnx model (compiled once, then cached) or a compiled .lim file.
+
+    `threads` None means as many as the process may use processors. `plugins` are
+    shared libraries of further devices. Raises FileNotFoundError, ValueError,
+    NotImplementedError (with all operators the compiler can't do), or Error.
+    """
+    path = os.fspath(path)
+    return Model(_limosa.load(path, device, threads or 0, isa, [os.fspath(p) for p in plugins],
+                              _flag_list(flags), _is_compiled(path)))
+
+
+def compile(path: Union[str, os.PathLike], output: Union[str, os.PathLike], device: str = "cpu",
+            threads: Optional[int] = None, *, isa: str = "auto", emit: str = "lim",
+            plugins: Sequence[Union[str, os.PathLike]] = (),
+            flags: Optional[Mapping[str, Any]] = None) -> None:
+    """Compiles a model to a file: `emit` "lim", or "obj" to link it."""
+    _limosa.compile(os.fspath(path), os.fspath(output), device, threads or 0, isa,
+                    [os.fspath(p) for p in plugins], _flag_list(flags), emit)
+
+
+def devices(plugins: Sequence[Union[str, os.PathLike]] = ()) -> dict[str, str]:
+    """The devices models can run on: name and description."""
+    return dict(_limosa.devices([os.fspath(p) for p in plugins]))
+
+
+def _flag_list(flags: Optional[Mapping[str, Any]]) -> list[str]:
+    return [f"{key}={value}" for key, value in (flags or {}).items()]

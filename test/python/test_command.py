@@ -1,0 +1,110 @@
+"""The command line, on real models and on mistakes."""
+
+import json
+import subprocess
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def limosa_command(command):
+    def call(*arguments, code=0):
+        run = subprocess.run([command, *map(str, arguments)], capture_output=True, text=True)
+        assert run.returncode == code, run.stdout + run.stderr
+        return run
+
+    return call
+
+
+def test_run_reads_and_writes_arrays(limosa_command, model_file, limosa, tmp_path):
+    path = model_file("small-mlp-opset9")
+    x = np.random.default_rng(0).standard_normal((3, 32)).astype(np.float32)
+    np.savez_compressed(tmp_path / "in.npz", x=x)
+    np.save(tmp_path / "in.npy", np.asfortranarray(x))
+    expected = limosa.load(path).run({"x": x})["y"]
+    for given in ("in.npz", f"x={tmp_path / 'in.npy'}"):
+        source = given if "=" in given else tmp_path / given
+        limosa_command("run", path, "--input", source, "-o", tmp_path / "out.npz")
+        with np.load(tmp_path / "out.npz") as results:
+            np.testing.assert_allclose(results["y"], expected, rtol=1e-5, atol=1e-6)
+    limosa_command("run", path, "--input", tmp_path / "in.npz", "-o", tmp_path / "out.npy")
+    np.testing.assert_allclose(np.load(tmp_path / "out.npy"), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_run_makes_random_inputs_and_says_so(limosa_command, model_file):
+    out = json.loads(limosa_command("run", model_file("small-embedding"), "--size", "seq=7",
+                                    "--json").stdout)
+    assert out["assumed_sizes"] == ["batch=1"]
+    assert {o["name"]: o["shape"] for o in out["outputs"]}["folded"] == [1, 7]
+
+
+def test_run_writes_a_trace(limosa_command, model_file, tmp_path):
+    limosa_command("run", model_file("small-mlp-opset9"), "--profile", tmp_path / "t.json")
+    assert json.loads((tmp_path / "t.json").read_text())["traceEvents"]
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (["run", "none.onnx"], "cannot read none.onnx"),
+    (["run", "{model}", "--input", "z=random"], "no input 'z'; its inputs are: x"),
+    (["run", "{model}", "--size", "rows=2"], "no input has a dimension called 'rows'"),
+    (["run", "{model}", "--input", "x=missing.npy"], "cannot read missing.npy"),
+    (["run", "{model}", "--device", "abacus"], "abacus"),
+    (["run", "{model}", "--entry", "other"], "other"),
+])
+def test_errors_are_one_line_that_says_what_to_do(limosa_command, model_file, arguments, words):
+    arguments = [a.replace("{model}", str(model_file("small-mlp-opset9"))) for a in arguments]
+    said = limosa_command(*arguments, code=1).stderr
+    assert said.startswith("error: ") and words in said
+    assert said.count("\n") == 1
+
+
+def test_compile_then_run_and_inspect_the_file(limosa_command, model_file, tmp_path):
+    path = tmp_path / "net.lim"
+    said = limosa_command("compile", model_file("small-convnet"), "-o", path).stdout
+    assert "compiled in" in said
+    limosa_command("run", path)
+    found = json.loads(limosa_command("inspect", path, "--json", "--html",
+                                      tmp_path / "net.html").stdout)
+    assert found["kernels"] and all(k["ops"] for k in found["kernels"])
+    assert found["memory"]["peak"] > 0 and found["passes"]
+    assert (tmp_path / "net.html").read_text().startswith("<!doctype html>")
+
+
+def test_verify_passes_on_a_right_model(limosa_command, model_file):
+    found = json.loads(limosa_command("verify", model_file("small-convnet"), "--json").stdout)
+    assert found["good"] and found["launches_checked"] > 3 and not found["wrong"]
+
+
+def test_bench_measures_and_compares(limosa_command, model_file, tmp_path):
+    pytest.importorskip("onnxruntime")
+    found = json.loads(limosa_command(
+        "bench", model_file("small-mlp-opset9"), "--vs", "onnxruntime", "--rounds", 3,
+        "--seconds", 0.5, "--json", "--html", tmp_path / "b.html").stdout)
+    own, other = found["results"]
+    assert own["median_seconds"] > 0 and other["outputs_agree"]
+    assert (tmp_path / "b.html").exists()
+
+
+def test_bench_measures_the_machine(limosa_command):
+    limits = json.loads(limosa_command("bench", "--json").stdout)["limits"]
+    assert limits[0]["f32_flops"] > 1e9 and limits[0]["read_bytes_per_second"] > 1e8
+
+
+def test_nothing_but_the_report_without_a_terminal(limosa_command, model_file):
+    run = limosa_command("run", model_file("small-mlp-opset9"), "--no-cache")
+    assert run.stderr == ""
+
+
+def test_devices_doctor_and_help(limosa_command):
+    assert json.loads(limosa_command("devices", "--json").stdout)[0]["name"] == "cpu"
+    assert {c["check"] for c in json.loads(limosa_command("doctor", "--json").stdout)} >= {
+        "processor", "compiler", "cache"}
+    for name in ("run", "compile", "verify", "inspect", "bench", "devices", "doctor"):
+        assert "Example" in limosa_command(name, "--help").stdout
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_completion_knows_every_command(limosa_command, shell):
+    script = limosa_command("completion", shell).stdout
+    assert all(word in script for word in ("run", "bench", "--threads", "--profile"))

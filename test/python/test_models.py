@@ -1,0 +1,36 @@
+"""Real models, each compiled once, against onnxruntime at several sizes."""
+
+import os
+
+import pytest
+from compare import assert_same
+from models import all_models
+
+TIER = os.environ.get("LIMOSA_TEST_TIER")
+
+
+def _session(path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def _expected(session, feeds):
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, feeds)))
+
+
+@pytest.mark.parametrize("model", all_models(), ids=lambda m: m.name)
+def test_agrees_with_onnxruntime(model, model_file, limosa):
+    if TIER == "small" and model.tier != "small":
+        pytest.skip("LIMOSA_TEST_TIER=small")
+    path = model_file(model.name)
+    compiled = limosa.load(path, device="cpu", threads=2)
+    session = _session(path)
+    for number, sizes in enumerate(model.sizes):
+        feeds = model.feeds(sizes, seed=number)
+        try:
+            assert_same(compiled.run(feeds), _expected(session, feeds))
+        except AssertionError as difference:
+            raise AssertionError(f"at {sizes}: {difference}") from None
