@@ -8,4 +8,5 @@ using namespace limosa::codegen;
 void codegen::addProductTemplates(TemplateRegistry &Registry) {
   Registry.add({"contract", matchContract, emitContract});
   Registry.add({"conv", matchConv, emitConv});
+  Registry.add({"depthwise", matchDepthwise, emitDepthwise});
 }

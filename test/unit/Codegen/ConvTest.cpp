@@ -274,6 +274,43 @@ TEST_P(ConvTest, FilterThatIsNotConstant) {
   check(G, GetParam());
 }
 
+TEST_P(ConvTest, Depthwise) {
+  auto Depthwise = [&](Case C) {
+    C.Template = "depthwise";
+    check(C, GetParam());
+    C.Symbolic = "023";
+    check(C, GetParam());
+  };
+  for (int64_t Channels : {16, 24, 40})
+    for (int64_t Stride : {1, 2}) {
+      Depthwise({{2, Channels, 11, 19}, {Channels, 1, 3, 3}, Stride, 1});
+      Depthwise({{1, Channels, 9, 9}, {Channels, 1, 5, 5}, Stride, 2});
+    }
+  Depthwise({{1, 16, 2, 2}, {16, 1, 5, 5}, 1, 2});
+  Depthwise({{1, 16, 30, 30}, {16, 1, 7, 7}, 1, 3});
+  Depthwise({{1, 16, 9, 30}, {16, 1, 1, 3}});
+  Case Dilated({1, 20, 13, 14}, {20, 1, 3, 3}, 1, 2);
+  Dilated.Dilation = {2, 2};
+  Depthwise(Dilated);
+  Case Uneven({1, 16, 13, 14}, {16, 1, 3, 3}, 2);
+  Uneven.Low = {0, 0};
+  Uneven.High = {1, 1};
+  Depthwise(Uneven);
+  Case Line({1, 16, 50}, {16, 1, 4}, 1, 0);
+  Line.Template = "depthwise";
+  Line.Low = {3};
+  check(Line, GetParam());
+  Case Volume({1, 16, 5, 6, 7}, {16, 1, 3, 3, 3}, 1, 1);
+  Volume.Template = "depthwise";
+  check(Volume, GetParam());
+  // Channels-first images take the general way.
+  Case First({1, 16, 6, 7}, {16, 1, 3, 3}, 1, 1);
+  First.ChannelsLast = false;
+  check(First, GetParam());
+  Case Multiplier({1, 8, 6, 7}, {16, 1, 3, 3}, 1, 1);
+  check(Multiplier, GetParam());
+}
+
 INSTANTIATE_TEST_SUITE_P(Isa, ConvTest, testing::ValuesIn(allIsas()),
                          [](auto &Info) { return Info.param; });
 

@@ -1,0 +1,367 @@
+//===- Depthwise.cpp - The template of depthwise convolutions -------------===//
+//
+// One filter per channel: nothing is summed over channels, so lanes run along
+// them and a register tile is a run of pixels of one output line. An input
+// vector is loaded once and multiplied into every pixel whose window it falls
+// in. Edges need no padding: lines are clipped to the image by the bounds of
+// the window loop, and the few pixels at the ends of a line are computed one by
+// one.
+//
+//===----------------------------------------------------------------------===//
+
+#include "PackingLoops.h"
+#include "ProductEmitter.h"
+#include "Products.h"
+#include "limosa/Codegen/Packing.h"
+#include "limosa/Codegen/StridedView.h"
+#include "limosa/IR/LimosaOps.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+
+namespace limosa::codegen {
+
+namespace {
+
+constexpr unsigned Z = 0, Y = 1, X = 2;
+/// Vector multiply-adds of a tile of the grid.
+constexpr int64_t TileVectors = 1 << 15;
+
+struct Plan {
+  /// One spatial dimension; missing leading ones have extent 1.
+  struct Axis {
+    std::optional<unsigned> Dim;
+    DimExpr In = 1, Out = 1, Pad = 0, Pitch = 0;
+    int64_t Window = 1, Stride = 1, Dilation = 1;
+  };
+  Axis Axes[3];
+  StridedView View;
+  DimExpr Batch;
+  int64_t Channels = 0;
+  Type AccType;
+  unsigned Lanes = 0;
+  /// Output pixels of a line whose windows lie inside the input.
+  DimExpr FirstInner, EndInner;
+  TileShape Tile{};
+  int64_t BlockLines = 1, BlockPanels = 1;
+
+  int64_t panels() const { return llvm::divideCeil(Channels, Lanes); }
+  int64_t columnBlocks() const {
+    return llvm::divideCeil(panels(), BlockPanels);
+  }
+  DimExpr lineBlocks() const {
+    return DimExpr::ceilDiv(Axes[Y].Out, BlockLines);
+  }
+};
+
+std::optional<Plan> planDepthwise(ConvOp Op, const KernelAnalysis &Kernel,
+                                  const TargetOptions &Options) {
+  auto Filter = cast<RankedTensorType>(Op.getFilter().getType());
+  auto Arg = dyn_cast<BlockArgument>(Op.getFilter());
+  func::FuncOp Func = Kernel.Func;
+  if (Op.getBatchGroups() != 1 || !Filter.hasStaticShape() || !Arg ||
+      !Arg.hasOneUse() ||
+      !Func.getArgAttr(Arg.getArgNumber(), "limosa.constant"))
+    return std::nullopt;
+  Plan P;
+  P.Channels = Op.getFeatureGroups();
+  if (Filter.getDimSize(1) != 1 || Filter.getDimSize(0) != P.Channels ||
+      P.Channels == 1 ||
+      llvm::any_of(Op.getLhsDilation(), [](int64_t D) { return D != 1; }))
+    return std::nullopt;
+  std::optional<StridedView> View = getStridedView(Op.getInput());
+  if (!View || !View->Dims[1].Stride.isConstant(1) ||
+      !TileEpilogue::fits(Op.getResult(), Kernel.Outputs))
+    return std::nullopt;
+  P.View = *View;
+  P.AccType = accumulatorType(
+      cast<RankedTensorType>(Op.getResult().getType()).getElementType());
+  if (!isa<FloatType>(P.AccType))
+    return std::nullopt;
+  P.Lanes = getRegisterFile(Options.Isa, P.AccType).Lanes;
+  P.Batch = getDim(Op.getResult().getType(), 0);
+  unsigned Spatial = Filter.getRank() - 2;
+  Dims Low = parseDims(Op.getPadLow());
+  for (unsigned I = 0; I < Spatial; ++I) {
+    Plan::Axis &A = P.Axes[3 - Spatial + I];
+    A.Dim = 2 + I;
+    A.In = getDim(Op.getInput().getType(), 2 + I);
+    A.Out = getDim(Op.getResult().getType(), 2 + I);
+    A.Pad = Low[I];
+    A.Pitch = View->Dims[2 + I].Stride;
+    A.Window = Filter.getDimSize(2 + I);
+    A.Stride = Op.getStrides()[I];
+    A.Dilation = Op.getRhsDilation()[I];
+  }
+
+  const Plan::Axis &AX = P.Axes[X];
+  P.FirstInner = DimExpr::min(
+      AX.Out, DimExpr::ceilDiv(DimExpr::max(AX.Pad, 0), AX.Stride));
+  // The last window begins at In - span + Pad; none is inside when it is < 0.
+  DimExpr Room = AX.In + AX.Pad - (AX.Window - 1) * AX.Dilation;
+  P.EndInner = DimExpr::max(
+      P.FirstInner,
+      DimExpr::min(AX.Out, DimExpr::ceilDiv(DimExpr::max(Room, 0), AX.Stride)));
+
+  // Accumulators, the window's weights and one input vector.
+  unsigned Registers = getRegisterFile(Options.Isa, P.AccType).Registers;
+  int64_t Most = std::clamp<int64_t>(Registers - AX.Window - 2, 4,
+                                     Registers == 32 ? 14 : 8);
+  int64_t Rows = Most;
+  if (auto Inner = (P.EndInner - P.FirstInner).constant(); Inner && *Inner > 0)
+    Rows = llvm::divideCeil(*Inner, llvm::divideCeil(*Inner, Most));
+  P.Tile = {unsigned(Rows), 1};
+
+  int64_t Workers = Options.Workers;
+  auto Share = [&](int64_t All, int64_t Wanted) {
+    return llvm::divideCeil(All, llvm::divideCeil(All, Wanted));
+  };
+  P.BlockPanels = Share(P.panels(), 8);
+  int64_t Taps = P.Axes[Z].Window * P.Axes[Y].Window * AX.Window;
+  int64_t PerLine = AX.Out.constant().value_or(64) * P.BlockPanels *
+                    std::max<int64_t>(Taps, 4);
+  P.BlockLines =
+      std::max<int64_t>(TileVectors / std::max<int64_t>(PerLine, 1), 1);
+  if (auto Lines = P.Axes[Y].Out.constant()) {
+    int64_t Blocks =
+        llvm::divideCeil(std::max<int64_t>(*Lines, 1),
+                         std::min(P.BlockLines, std::max<int64_t>(*Lines, 1)));
+    // An even number of tiles for the workers.
+    while (Blocks < *Lines && Blocks * P.columnBlocks() % Workers != 0)
+      ++Blocks;
+    P.BlockLines = std::max<int64_t>(llvm::divideCeil(*Lines, Blocks), 1);
+  }
+  return P;
+}
+
+class DepthwiseEmitter : ProductEmitter {
+public:
+  DepthwiseEmitter(KernelBuilder &KB, const KernelAnalysis &Kernel, ConvOp Op,
+                   const Plan &P)
+      : ProductEmitter(KB, Op.getResult(), Kernel.Outputs, P.Tile, P.Lanes),
+        Op(Op), P(P), In(KB.input(P.View.Argument.getArgNumber())) {}
+
+  void emit() {
+    prepare();
+    KB.setGrid(DimExpr(P.columnBlocks()) * P.Batch * P.Axes[Z].Out *
+               P.lineBlocks());
+    KB.result().Flops = DimExpr(2 * Taps * P.Channels) * P.Batch *
+                        P.Axes[Z].Out * P.Axes[Y].Out * P.Axes[X].Out;
+    Value LineBlocks = KB.divisor(P.lineBlocks());
+    Value Planes = KB.divisor(P.Axes[Z].Out);
+    Value Images = KB.divisor(P.Batch);
+    KB.tileLoop([&](Value Tile) {
+      Value Lines = M.remU(Tile, LineBlocks);
+      Value Rest = M.divU(Tile, LineBlocks);
+      Plane = M.remU(Rest, Planes);
+      Rest = M.divU(Rest, Planes);
+      Image = M.remU(Rest, Images);
+      emitTile(Lines, M.divU(Rest, Images));
+    });
+  }
+
+private:
+  void prepare() {
+    auto Filter = cast<RankedTensorType>(Op.getFilter().getType());
+    PanelLayout Layout;
+    Layout.PanelColumns = Layout.Lanes = lanes();
+    Layout.Batch = {1};
+    for (int64_t D = 2; D < Filter.getRank(); ++D) {
+      Layout.K.push_back(D);
+      Taps *= Filter.getDimSize(D);
+    }
+    Layout.Columns = {0};
+    unsigned Arg = cast<BlockArgument>(Op.getFilter()).getArgNumber();
+    KB.requestPack(Arg, Layout.toString());
+    Weights = KB.input(Arg);
+  }
+
+  void emitTile(Value LineBlock, Value ColumnBlock) {
+    Value FirstLine = M.mul(LineBlock, KB.constant(P.BlockLines));
+    Value EndLine = M.min(M.add(FirstLine, KB.constant(P.BlockLines)),
+                          KB.dim(P.Axes[Y].Out));
+    forPanels(panelRange(P.Channels, ColumnBlock, P.BlockPanels,
+                         P.columnBlocks() == 1),
+              [&](Value Panel, ArrayRef<Value> Masks) {
+                Channel = M.mul(Panel, KB.constant(lanes()));
+                Lane = Lanes{lanes(), Masks[0]};
+                FilterAt = M.mul(Panel, KB.constant(Taps * lanes()));
+                KB.forLoop(FirstLine, EndLine, 1,
+                           [&](Value Line) { emitLine(Line); });
+              });
+  }
+
+  void emitLine(Value OutLine) {
+    Line = OutLine;
+    Value First = KB.dim(P.FirstInner), End = KB.dim(P.EndInner);
+    KB.forLoop(KB.constant(0), First, 1, [&](Value Px) { emitEdge(Px); });
+    Value Count = KB.dim(P.EndInner - P.FirstInner);
+    Value Tiles = M.divU(Count, KB.constant(Tile.Rows));
+    auto Rows = [&](Value Row, unsigned Count) {
+      emitInner(M.add(First, Row), Count);
+    };
+    forRowTiles(KB.constant(0), Tiles, Rows);
+    forRowTail(M.mul(Tiles, KB.constant(Tile.Rows)), Count, M.eq(First, First),
+               Rows);
+    KB.forLoop(End, KB.dim(P.Axes[X].Out), 1, [&](Value Px) { emitEdge(Px); });
+  }
+
+  /// Window positions [first, end) of output I that fall inside the input.
+  std::pair<Value, Value> clip(const Plan::Axis &A, Value I) {
+    if (!A.Dim)
+      return {KB.constant(0), KB.constant(1)};
+    Value Begin = begin(A, I), Zero = KB.constant(0);
+    Value Step = KB.constant(A.Dilation), Up = KB.constant(A.Dilation - 1);
+    auto DivUp = [&](Value V) {
+      return M.divU(M.add(M.max(V, Zero), Up), Step);
+    };
+    Value Window = KB.constant(A.Window);
+    Value First = M.min(DivUp(M.sub(Zero, Begin)), Window);
+    Value End = M.min(DivUp(M.sub(KB.dim(A.In), Begin)), Window);
+    return {First, M.max(First, End)};
+  }
+  /// Input position of the first window position of output I.
+  Value begin(const Plan::Axis &A, Value I) {
+    return M.sub(M.mul(I, KB.constant(A.Stride)), KB.dim(A.Pad));
+  }
+
+  /// Loops over the window's planes and lines that lie inside; `Body` adds one
+  /// line's products to the accumulators.
+  SmallVector<Value> forWindowLines(
+      ArrayRef<Value> Init,
+      llvm::function_ref<SmallVector<Value>(Value InputLine, Value FilterLine,
+                                            ValueRange Acc)>
+          Body) {
+    const Plan::Axis &AZ = P.Axes[Z], &AY = P.Axes[Y], &AX = P.Axes[X];
+    Value Base = mulAdd(KB.dim(P.View.Offset), Image, P.View.Dims[0].Stride);
+    Base = M.add(Base, Channel);
+    auto [FirstZ, EndZ] = clip(AZ, Plane);
+    auto [FirstY, EndY] = clip(AY, Line);
+    Value BeginZ = begin(AZ, Plane), BeginY = begin(AY, Line);
+    auto Lines = [&](Value Kz, ValueRange Acc) {
+      Value InZ = M.add(BeginZ, M.mul(Kz, KB.constant(AZ.Dilation)));
+      Value PlaneAt = AZ.Dim ? mulAdd(Base, InZ, AZ.Pitch) : Base;
+      return KB.forLoop(FirstY, EndY, 1, Acc, [&](Value Ky, ValueRange In) {
+        Value InY = M.add(BeginY, M.mul(Ky, KB.constant(AY.Dilation)));
+        Value LineAt = AY.Dim ? mulAdd(PlaneAt, InY, AY.Pitch) : PlaneAt;
+        Value Tap = M.add(M.mul(Kz, KB.constant(AY.Window)), Ky);
+        Value Filter =
+            M.add(FilterAt, M.mul(Tap, KB.constant(AX.Window * lanes())));
+        return Body(LineAt, Filter, In);
+      });
+    };
+    if (!AZ.Dim)
+      return Lines(KB.constant(0), Init);
+    return KB.forLoop(FirstZ, EndZ, 1, Init,
+                      [&](Value Kz, ValueRange Acc) { return Lines(Kz, Acc); });
+  }
+
+  Value loadInput(Value At) {
+    Value V = KB.load(In, Index{At, 1, {}}, Lane);
+    return widenTo(KB, V, P.AccType, false);
+  }
+  Value loadWeight(Value At) {
+    Value V = KB.load(Weights, Index{At, 1, {}}, Lanes{lanes(), {}});
+    return widenTo(KB, V, P.AccType, false);
+  }
+  SmallVector<Value> zeros(unsigned Count) {
+    auto Ty = VectorType::get({int64_t(lanes())}, P.AccType);
+    return SmallVector<Value>(Count, KB.splat(B.getZeroAttr(P.AccType), Ty));
+  }
+  Value multiplyAdd(Value L, Value R, Value Acc) {
+    return vector::FMAOp::create(B, KB.loc(), L, R, Acc);
+  }
+
+  /// Pixels [First, First + Count) of the line, all windows inside along X.
+  void emitInner(Value First, unsigned Count) {
+    const Plan::Axis &AX = P.Axes[X];
+    SmallVector<Value> Acc = forWindowLines(
+        zeros(Count), [&](Value Input, Value Filter, ValueRange In) {
+          SmallVector<Value> Out(In), W;
+          for (int64_t K = 0; K < AX.Window; ++K)
+            W.push_back(loadWeight(M.add(Filter, KB.constant(K * lanes()))));
+          Value At = mulAdd(Input, begin(AX, First), AX.Pitch);
+          // Each input column once, into all the windows it lies in.
+          int64_t Span =
+              (Count - 1) * AX.Stride + (AX.Window - 1) * AX.Dilation;
+          for (int64_t J = 0; J <= Span; ++J) {
+            Value V;
+            for (int64_t K = 0; K < AX.Window; ++K) {
+              int64_t Shift = J - K * AX.Dilation;
+              if (Shift < 0 || Shift % AX.Stride != 0 ||
+                  Shift / AX.Stride >= int64_t(Count))
+                continue;
+              if (!V)
+                V = loadInput(mulAdd(At, KB.constant(J), AX.Pitch));
+              Value &Pixel = Out[Shift / AX.Stride];
+              Pixel = multiplyAdd(V, W[K], Pixel);
+            }
+          }
+          return Out;
+        });
+    for (unsigned R = 0; R < Count; ++R)
+      Epilogue.compute(Acc[R], coordsAt(M.add(First, KB.constant(R))), Lane);
+    Epilogue.store();
+  }
+
+  /// One pixel whose window may reach over the line's ends.
+  void emitEdge(Value Pixel) {
+    const Plan::Axis &AX = P.Axes[X];
+    auto [FirstK, EndK] = clip(AX, Pixel);
+    Value Begin = begin(AX, Pixel);
+    SmallVector<Value> Acc =
+        forWindowLines(zeros(1), [&](Value Input, Value Filter, ValueRange In) {
+          return KB.forLoop(
+              FirstK, EndK, 1, In,
+              [&](Value K, ValueRange Acc) -> SmallVector<Value> {
+                Value InX = M.add(Begin, M.mul(K, KB.constant(AX.Dilation)));
+                Value V = loadInput(mulAdd(Input, InX, AX.Pitch));
+                Value W =
+                    loadWeight(M.add(Filter, M.mul(K, KB.constant(lanes()))));
+                return {multiplyAdd(V, W, Acc[0])};
+              });
+        });
+    Epilogue.compute(Acc[0], coordsAt(Pixel), Lane);
+    Epilogue.store();
+  }
+
+  Coords coordsAt(Value Pixel) {
+    Coords At(cast<RankedTensorType>(Op.getResult().getType()).getRank());
+    At.PerDim[0] = M.uniform(Image);
+    At.PerDim[1] = Index{Channel, 1, {}};
+    Value Positions[3] = {Plane, Line, Pixel};
+    for (unsigned D : {Z, Y, X})
+      if (P.Axes[D].Dim)
+        At.PerDim[*P.Axes[D].Dim] = M.uniform(Positions[D]);
+    return At;
+  }
+
+  ConvOp Op;
+  const Plan &P;
+  TensorView In, Weights;
+  int64_t Taps = 1;
+
+  // Of the place being emitted.
+  Value Plane, Image, Line, Channel, FilterAt;
+  Lanes Lane;
+};
+
+} // namespace
+
+std::optional<int> matchDepthwise(const KernelAnalysis &Kernel,
+                                  const TargetOptions &Options) {
+  auto Op = Kernel.onlyAnchor<ConvOp>();
+  if (!Op || !planDepthwise(Op, Kernel, Options))
+    return std::nullopt;
+  return 110;
+}
+
+llvm::Error emitDepthwise(KernelBuilder &KB, const KernelAnalysis &Kernel) {
+  auto Op = Kernel.onlyAnchor<ConvOp>();
+  std::optional<Plan> P = planDepthwise(Op, Kernel, KB.options());
+  DepthwiseEmitter(KB, Kernel, Op, *P).emit();
+  return llvm::Error::success();
+}
+
+} // namespace limosa::codegen
