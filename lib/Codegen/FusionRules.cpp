@@ -1,6 +1,7 @@
 //===- FusionRules.cpp - What Codegen can put into one kernel -------------===//
 
 #include "limosa/Codegen/FusionRules.h"
+#include "ChainAnalysis.h"
 #include "limosa/IR/LimosaOps.h"
 #include "limosa/IR/Types.h"
 #include "llvm/ADT/SmallPtrSet.h"
@@ -60,6 +61,11 @@ bool codegen::canBeEpilogue(Operation *Producer, Operation *Consumer) {
     return sameShape(R.getType(), Tile) &&
            getOrder(R.getType()) == getOrder(Tile);
   });
+}
+
+bool codegen::isReductionChain(ArrayRef<Operation *> Ops,
+                               ArrayRef<Value> Outputs) {
+  return findChain(Ops, Outputs).has_value();
 }
 
 bool codegen::canShareKernel(Value A, Value B) {

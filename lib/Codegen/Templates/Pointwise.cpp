@@ -331,5 +331,6 @@ const KernelTemplate codegen::GenericTemplate = {
 void codegen::addLoopTemplates(TemplateRegistry &Registry) {
   Registry.add(PointwiseTemplate);
   Registry.add(WindowTemplate);
+  Registry.add(ReductionChainTemplate);
   Registry.add(GenericTemplate);
 }

@@ -1,0 +1,287 @@
+//===- PointwiseTest.cpp - Pulled elementwise and data ops ----------------===//
+
+#include "KernelCheck.h"
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace limosa::test;
+
+namespace {
+
+const char *const Enc1 = "tensor<?x?xf32, #limosa.enc<[\"N\", \"M\"]>>";
+
+std::string replaceAll(std::string S, const std::string &From,
+                       const std::string &To) {
+  for (size_t At = 0; (At = S.find(From, At)) != std::string::npos;
+       At += To.size())
+    S.replace(At, From.size(), To);
+  return S;
+}
+
+TEST(Pointwise, AddOfOddSizes) {
+  std::string Text = R"(func.func private @k(%a: T, %b: T) -> T {
+    %0 = limosa.add %a, %b : (T, T) -> T
+    %1 = limosa.mul %0, %b : (T, T) -> T
+    return %1 : T
+  })";
+  Text = replaceAll(Text, "T", Enc1);
+  for (auto [N, M] : {std::pair{1, 1}, {3, 5}, {7, 33}, {64, 129}, {0, 4},
+                      {5, 0}, {1, 20000}})
+    checkKernel(Text, {.Symbols = {{"N", N}, {"M", M}},
+                       .Template = "pointwise"});
+}
+
+TEST(Pointwise, EveryDtype) {
+  for (const char *T : {"f32", "f64", "f16", "bf16", "i8", "i16", "i32", "i64",
+                        "ui8", "ui16", "ui32", "ui64"}) {
+    std::string Text = R"(func.func private @k(%a: T, %b: T) -> (T, T, T, T, T) {
+      %0 = limosa.add %a, %b : (T, T) -> T
+      %1 = limosa.mul %0, %b : (T, T) -> T
+      %2 = limosa.div %1, %a : (T, T) -> T
+      %3 = limosa.max %2, %b : (T, T) -> T
+      %4 = limosa.min %3, %0 : (T, T) -> T
+      %5 = limosa.rem %1, %b : (T, T) -> T
+      %6 = limosa.neg %4 : (T) -> T
+      %7 = limosa.abs %6 : (T) -> T
+      return %2, %4, %5, %6, %7 : T, T, T, T, T
+    })";
+    Text = replaceAll(Text, "T", std::string("tensor<5x37x") + T + ">");
+    double Tolerance = *T == 'b' ? 0.05 : T[1] == '1' ? 0.01 : 1e-5;
+    checkKernel(Text, {.Tolerance = Tolerance, .Range = 5});
+  }
+}
+
+TEST(Pointwise, Integers) {
+  for (const char *T : {"i8", "i16", "i32", "i64", "ui8", "ui16", "ui32",
+                        "ui64"}) {
+    std::string Text = R"(func.func private @k(%a: T, %b: T) -> (T, T, T, T, T, T) {
+      %0 = limosa.shl %a, %b : (T, T) -> T
+      %1 = limosa.shr %a, %b : (T, T) -> T
+      %2 = limosa.and %a, %b : (T, T) -> T
+      %3 = limosa.or %a, %b : (T, T) -> T
+      %4 = limosa.xor %a, %b : (T, T) -> T
+      %5 = limosa.pow %a, %b : (T, T) -> T
+      return %0, %1, %2, %3, %4, %5 : T, T, T, T, T, T
+    })";
+    Text = replaceAll(Text, "T", std::string("tensor<3x23x") + T + ">");
+    checkKernel(Text, {.Range = 20});
+    checkKernel(Text, {.Range = 100});
+  }
+}
+
+TEST(Pointwise, Transcendental) {
+  for (const char *T : {"f32", "f16", "bf16", "f64"}) {
+    std::string Text = R"(func.func private @k(%a: T) -> (T, T, T, T, T, T, T) {
+      %0 = limosa.exp %a : (T) -> T
+      %1 = limosa.sqrt %0 : (T) -> T
+      %2 = limosa.log %1 : (T) -> T
+      %3 = limosa.tanh %a : (T) -> T
+      %4 = limosa.erf %a : (T) -> T
+      %5 = limosa.sin %a : (T) -> T
+      %6 = limosa.floor %a : (T) -> T
+      %7 = limosa.round_even %a : (T) -> T
+      %8 = limosa.pow %0, %a : (T, T) -> T
+      return %1, %2, %3, %4, %5, %6, %8 : T, T, T, T, T, T, T
+    })";
+    Text = replaceAll(Text, "T", std::string("tensor<3x41x") + T + ">");
+    checkKernel(Text, {.Tolerance = *T == 'b' ? 0.05 : T[1] == '1' ? 0.01 : 1e-5});
+  }
+}
+
+TEST(Pointwise, Converts) {
+  const char *Types[] = {"f32", "f64",  "f16",  "bf16", "i8",  "i16", "i32",
+                         "i64", "ui8",  "ui16", "ui32", "ui64", "i1",
+                         "f8E4M3FN", "f8E5M2", "f8E4M3FNUZ", "f8E5M2FNUZ",
+                         "i4", "ui4", "f4E2M1FN"};
+  for (const char *From : Types)
+    for (const char *To : Types) {
+      std::string Text = llvm::formatv(
+          "func.func private @k(%a: tensor<3x21x{0}>) -> tensor<3x21x{1}> {{\n"
+          " %0 = limosa.convert %a : (tensor<3x21x{0}>) -> tensor<3x21x{1}>\n"
+          " return %0 : tensor<3x21x{1}> }", From, To);
+      checkKernel(Text, {.Tolerance = 1e-6, .Range = 300});
+      if (testing::Test::HasFailure())
+        return;
+    }
+}
+
+TEST(Pointwise, BoolsAndSelect) {
+  std::string Text = R"(func.func private @k(%a: T, %b: T, %c: B) -> (T, B) {
+    %0 = limosa.compare %a, %b {direction = #limosa.compare<lt>} : (T, T) -> B
+    %1 = limosa.xor %0, %c : (B, B) -> B
+    %2 = limosa.select %1, %a, %b : (B, T, T) -> T
+    return %2, %1 : T, B
+  })";
+  Text = replaceAll(Text, "T", "tensor<3x19xf32>");
+  Text = replaceAll(Text, "B", "tensor<3x19xi1>");
+  checkKernel(Text);
+}
+
+TEST(Pointwise, BiasOverChannels) {
+  for (const char *Order : {"", ", [0, 2, 3, 1]"}) {
+    std::string Text = R"(func.func private @k(%a: T, %b: tensor<24xf32>) -> T {
+      %0 = limosa.broadcast %b {dims = array<i64: 1>} : (tensor<24xf32>) -> T
+      %1 = limosa.add %a, %0 : (T, T) -> T
+      return %1 : T
+    })";
+    Text = replaceAll(Text, "T",
+                      llvm::formatv("tensor<?x24x?x?xf32, #limosa.enc<[\"N\", "
+                                    "\"H\", \"W\"]{0}>>", Order));
+    checkKernel(Text, {.Symbols = {{"N", 2}, {"H", 5}, {"W", 7}}});
+    checkKernel(Text, {.Symbols = {{"N", 1}, {"H", 16}, {"W", 16}}});
+  }
+}
+
+TEST(Pointwise, TinyInnerDimension) {
+  std::string Text = R"(func.func private @k(%a: tensor<?x1xf32, #limosa.enc<["N"]>>, %b: tensor<4xf32>) -> T {
+    %0 = limosa.broadcast %a {dims = array<i64: 0, 1>} : (tensor<?x1xf32, #limosa.enc<["N"]>>) -> T
+    %1 = limosa.broadcast %b {dims = array<i64: 1>} : (tensor<4xf32>) -> T
+    %2 = limosa.mul %0, %1 : (T, T) -> T
+    return %2 : T
+  })";
+  Text = replaceAll(Text, "T", "tensor<?x4xf32, #limosa.enc<[\"N\"]>>");
+  for (int N : {1, 5, 100, 3001})
+    checkKernel(Text, {.Symbols = {{"N", N}}});
+}
+
+TEST(Pointwise, BroadcastThatMayBeOne) {
+  std::string Text = R"(func.func private @k(%a: A, %b: B) -> R {
+    %0 = limosa.broadcast %a {dims = array<i64: 0, 1>} : (A) -> R
+    %1 = limosa.broadcast %b {dims = array<i64: 0, 1>} : (B) -> R
+    %2 = limosa.add %0, %1 : (R, R) -> R
+    return %2 : R
+  })";
+  Text = replaceAll(Text, "A", R"(tensor<?x?xf32, #limosa.enc<["N", "M"]>>)");
+  Text = replaceAll(Text, "B", R"(tensor<?x?xf32, #limosa.enc<["P", "Q"]>>)");
+  Text = replaceAll(
+      Text, "R",
+      R"-(tensor<?x?xf32, #limosa.enc<["max(N, P)", "max(M, Q)"]>>)-");
+  for (auto [N, P] : {std::pair{1, 6}, {6, 1}, {6, 6}})
+    for (auto [M, Q] : {std::pair{1, 35}, {35, 1}, {35, 35}})
+      checkKernel(Text,
+                  {.Symbols = {{"N", N}, {"P", P}, {"M", M}, {"Q", Q}}});
+}
+
+TEST(Pointwise, ReshapeAndTranspose) {
+  // Heads of attention, split and merged.
+  std::string Split = R"(func.func private @k(%a: tensor<?x?x96xf32, #limosa.enc<["B", "S"]>>) -> tensor<?x6x?x16xf32, #limosa.enc<["B", "S"]>> {
+    %0 = limosa.reshape %a : (tensor<?x?x96xf32, #limosa.enc<["B", "S"]>>) -> tensor<?x?x6x16xf32, #limosa.enc<["B", "S"]>>
+    %1 = limosa.transpose %0 {perm = array<i64: 0, 2, 1, 3>} : (tensor<?x?x6x16xf32, #limosa.enc<["B", "S"]>>) -> tensor<?x6x?x16xf32, #limosa.enc<["B", "S"]>>
+    return %1 : tensor<?x6x?x16xf32, #limosa.enc<["B", "S"]>>
+  })";
+  checkKernel(Split, {.Symbols = {{"B", 2}, {"S", 5}}});
+  std::string Merge = R"(func.func private @k(%a: tensor<?x6x?x20xf32, #limosa.enc<["B", "S"]>>) -> tensor<?x?x120xf32, #limosa.enc<["B", "S"]>> {
+    %0 = limosa.transpose %a {perm = array<i64: 0, 2, 1, 3>} : (tensor<?x6x?x20xf32, #limosa.enc<["B", "S"]>>) -> tensor<?x?x6x20xf32, #limosa.enc<["B", "S"]>>
+    %1 = limosa.reshape %0 : (tensor<?x?x6x20xf32, #limosa.enc<["B", "S"]>>) -> tensor<?x?x120xf32, #limosa.enc<["B", "S"]>>
+    return %1 : tensor<?x?x120xf32, #limosa.enc<["B", "S"]>>
+  })";
+  checkKernel(Merge, {.Symbols = {{"B", 2}, {"S", 5}}});
+  checkKernel(R"(func.func private @k(%a: tensor<7x3x5xi16>) -> tensor<35x3xi16> {
+    %0 = limosa.transpose %a {perm = array<i64: 2, 0, 1>} : (tensor<7x3x5xi16>) -> tensor<5x7x3xi16>
+    %1 = limosa.reshape %0 : (tensor<5x7x3xi16>) -> tensor<35x3xi16>
+    return %1 : tensor<35x3xi16>
+  })");
+}
+
+TEST(Pointwise, SliceAndPad) {
+  std::string Text = R"-(func.func private @k(%a: tensor<?x37xf32, #limosa.enc<["N"]>>, %v: tensor<f32>) -> R {
+    %0 = limosa.slice %a {starts = ["1", "30"], steps = array<i64: 2, -3>} : (tensor<?x37xf32, #limosa.enc<["N"]>>) -> tensor<?x9xf32, #limosa.enc<["floordiv(N, 2)"]>>
+    %1 = limosa.pad %0, %v {low = ["1", "N"], high = ["0", "2"], interior = array<i64: 0, 1>} : (tensor<?x9xf32, #limosa.enc<["floordiv(N, 2)"]>>, tensor<f32>) -> R
+    return %1 : R
+  })-";
+  Text = replaceAll(
+      Text, "R",
+      R"-(tensor<?x?xf32, #limosa.enc<["floordiv(N, 2) + 1", "N + 19"]>>)-");
+  for (int N : {1, 2, 6, 11})
+    checkKernel(Text, {.Symbols = {{"N", N}}});
+}
+
+TEST(Pointwise, PadUnderReshape) {
+  checkKernel(R"(func.func private @k(%a: tensor<3x8xf32>, %v: tensor<f32>) -> tensor<31xf32> {
+    %0 = limosa.reshape %a : (tensor<3x8xf32>) -> tensor<24xf32>
+    %1 = limosa.pad %0, %v {low = ["5"], high = ["2"], interior = array<i64: 0>} : (tensor<24xf32>, tensor<f32>) -> tensor<31xf32>
+    return %1 : tensor<31xf32>
+  })");
+  checkKernel(R"(func.func private @k(%a: tensor<8x3xf32>, %v: tensor<f32>) -> tensor<31xf32> {
+    %t = limosa.transpose %a {perm = array<i64: 1, 0>} : (tensor<8x3xf32>) -> tensor<3x8xf32>
+    %0 = limosa.reshape %t : (tensor<3x8xf32>) -> tensor<24xf32>
+    %1 = limosa.pad %0, %v {low = ["5"], high = ["2"], interior = array<i64: 0>} : (tensor<24xf32>, tensor<f32>) -> tensor<31xf32>
+    return %1 : tensor<31xf32>
+  })");
+}
+
+TEST(Pointwise, Concat) {
+  std::string Text = R"(func.func private @k(%a: A, %b: B, %c: A) -> R {
+    %0 = limosa.neg %b : (B) -> B
+    %1 = limosa.concat %a, %0, %c {dim = D : i64} : (A, B, A) -> R
+    return %1 : R
+  })";
+  std::string Rows = replaceAll(Text, "dim = D", "dim = 0");
+  Rows = replaceAll(Rows, "A", R"(tensor<?x9xf32, #limosa.enc<["N"]>>)");
+  Rows = replaceAll(Rows, "B", R"(tensor<4x9xf32>)");
+  Rows = replaceAll(Rows, "R", R"(tensor<?x9xf32, #limosa.enc<["2*N + 4"]>>)");
+  std::string Columns = replaceAll(Text, "dim = D", "dim = 1");
+  Columns = replaceAll(Columns, "A", R"(tensor<5x?xf32, #limosa.enc<["N"]>>)");
+  Columns = replaceAll(Columns, "B", R"(tensor<5x4xf32>)");
+  Columns = replaceAll(Columns, "R", R"(tensor<5x?xf32, #limosa.enc<["2*N + 4"]>>)");
+  for (int N : {0, 1, 7, 40}) {
+    checkKernel(Rows, {.Symbols = {{"N", N}}});
+    checkKernel(Columns, {.Symbols = {{"N", N}}});
+  }
+}
+
+TEST(Pointwise, Gather) {
+  std::string Embedding = R"(func.func private @k(%a: tensor<50x33xf32>, %i: tensor<?x?x1xi64, #limosa.enc<["B", "S"]>>) -> R {
+    %0 = limosa.gather %a, %i {axes = array<i64: 0>, batch = 0 : i64} : (tensor<50x33xf32>, tensor<?x?x1xi64, #limosa.enc<["B", "S"]>>) -> R
+    return %0 : R
+  })";
+  Embedding = replaceAll(Embedding, "R", R"(tensor<?x?x33xf32, #limosa.enc<["B", "S"]>>)");
+  checkKernel(Embedding, {.Symbols = {{"B", 2}, {"S", 7}}, .Range = 60});
+  // Lanes with an index each; batch dimension; clamped.
+  checkKernel(R"(func.func private @k(%a: tensor<3x10x6xi8>, %i: tensor<3x21x2xi32>) -> tensor<3x21xi8> {
+    %0 = limosa.gather %a, %i {axes = array<i64: 1, 2>, batch = 1 : i64} : (tensor<3x10x6xi8>, tensor<3x21x2xi32>) -> tensor<3x21xi8>
+    return %0 : tensor<3x21xi8>
+  })", {.Range = 12});
+}
+
+TEST(Pointwise, UpdateSliceIotaDim) {
+  checkKernel(R"(func.func private @k(%a: tensor<6x20xf32>, %u: tensor<2x20xf32>, %s: tensor<2xi64>) -> tensor<6x20xf32> {
+    %0 = limosa.update_slice %a, %u, %s : (tensor<6x20xf32>, tensor<2x20xf32>, tensor<2xi64>) -> tensor<6x20xf32>
+    return %0 : tensor<6x20xf32>
+  })", {.Range = 5});
+  checkKernel(R"(func.func private @k(%a: tensor<6x20xf32>, %u: tensor<2x3xf32>, %s: tensor<2xi32>) -> tensor<6x20xf32> {
+    %0 = limosa.update_slice %a, %u, %s : (tensor<6x20xf32>, tensor<2x3xf32>, tensor<2xi32>) -> tensor<6x20xf32>
+    return %0 : tensor<6x20xf32>
+  })", {.Range = 9});
+  std::string Text = R"(func.func private @k() -> (T, T) {
+    %0 = limosa.iota {dim = 1 : i64} : () -> T
+    %1 = limosa.iota {dim = 0 : i64} : () -> T
+    %2 = limosa.dim {expr = "N + 1"} : () -> tensor<i64>
+    %3 = limosa.broadcast %2 {dims = array<i64>} : (tensor<i64>) -> tensor<?x5xi64, #limosa.enc<["N"]>>
+    %4 = limosa.convert %3 : (tensor<?x5xi64, #limosa.enc<["N"]>>) -> T
+    %5 = limosa.add %4, %1 : (T, T) -> T
+    return %0, %5 : T, T
+  })";
+  Text = replaceAll(Text, "T", R"(tensor<?x5xf16, #limosa.enc<["N"]>>)");
+  checkKernel(Text, {.Symbols = {{"N", 13}}});
+}
+
+TEST(Pointwise, NonSplatConstant) {
+  checkKernel(R"(func.func private @k(%a: tensor<3x5xf32>) -> tensor<3x5xf32> {
+    %c = limosa.constant dense<[1.0, 2.0, 3.0, 4.0, 5.0]> : tensor<5xf32> : tensor<5xf32>
+    %0 = limosa.broadcast %c {dims = array<i64: 1>} : (tensor<5xf32>) -> tensor<3x5xf32>
+    %1 = limosa.mul %a, %0 : (tensor<3x5xf32>, tensor<3x5xf32>) -> tensor<3x5xf32>
+    return %1 : tensor<3x5xf32>
+  })");
+}
+
+TEST(Pointwise, Relayout) {
+  std::string Text = R"(func.func private @k(%a: A) -> B {
+    %0 = limosa.relayout %a : (A) -> B
+    return %0 : B
+  })";
+  Text = replaceAll(Text, "A", R"(tensor<2x7x5x3xf32>)");
+  Text = replaceAll(Text, "B", R"(tensor<2x7x5x3xf32, #limosa.enc<[], [0, 2, 3, 1]>>)");
+  checkKernel(Text);
+}
+
+} // namespace
