@@ -135,8 +135,7 @@ private:
     SmallVector<unsigned> A = largeDims(Shape), B = largeDims(From);
     Names To;
     To.Dims.assign(From.size(), Names::Unit);
-    if (A.size() == B.size() &&
-        llvm::all_of(llvm::zip(A, B), [&](auto Pair) {
+    if (A.size() == B.size() && llvm::all_of(llvm::zip(A, B), [&](auto Pair) {
           return Shape[std::get<0>(Pair)] == From[std::get<1>(Pair)];
         })) {
       for (auto [X, Y] : llvm::zip(A, B))
@@ -145,9 +144,8 @@ private:
     }
     auto IsAll = [&](const Names &Whole, ArrayRef<DimExpr> WholeShape) {
       return Shape == limosa::Dims(WholeShape.begin(), WholeShape.end()) &&
-             llvm::all_of(A, [&](unsigned D) {
-               return At.Dims[D] == Whole.Dims[D];
-             });
+             llvm::all_of(
+                 A, [&](unsigned D) { return At.Dims[D] == Whole.Dims[D]; });
     };
     if (IsAll(domainNames(), C.Shape))
       To.F = Names::Form::LinearDomain;

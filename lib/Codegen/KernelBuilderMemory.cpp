@@ -21,7 +21,7 @@ unsigned codegen::memoryBits(Type Element) {
 
 Type codegen::memoryType(Type Element) {
   MLIRContext *Ctx = Element.getContext();
-  if (isa<Float16Type, BFloat16Type, Float32Type, Float64Type>(Element))
+  if (isa<Float32Type, Float64Type>(Element))
     return Element;
   return IntegerType::get(Ctx, std::max(8u, memoryBits(Element)));
 }
@@ -49,6 +49,8 @@ Value KernelBuilder::toRegister(Value Memory, Type Element) {
   Type Register = registerType(Element);
   if (Register == memoryType(Element))
     return Memory;
+  Memory =
+      arith::BitcastOp::create(B, Loc, withShapeOf(Memory, Element), Memory);
   return arith::ExtFOp::create(B, Loc, withShapeOf(Memory, Register), Memory);
 }
 
@@ -59,8 +61,10 @@ Value KernelBuilder::toMemory(Value Register, Type Element) {
                                   Register);
   if (getElementTypeOrSelf(Register) == Memory)
     return Register;
-  return arith::TruncFOp::create(B, Loc, withShapeOf(Register, Memory),
-                                 Register);
+  Value Narrow =
+      arith::TruncFOp::create(B, Loc, withShapeOf(Register, Element), Register);
+  return arith::BitcastOp::create(B, Loc, withShapeOf(Register, Memory),
+                                  Narrow);
 }
 
 Value KernelBuilder::broadcast(Value V, unsigned N) {

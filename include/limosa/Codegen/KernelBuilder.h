@@ -26,7 +26,8 @@
 namespace limosa::codegen {
 
 /// Type of an element in memory: bool and the 8- and 4-bit storage types as i8
-/// (4-bit: two in a byte, low nibble first), integers signless.
+/// (4-bit: two in a byte, low nibble first), integers signless, f16 and bf16 as
+/// i16 (LLVM makes library calls of bf16 vectors that it takes apart).
 mlir::Type memoryType(mlir::Type Element);
 /// Type of an element in a register: bool i1, f16 and bf16 as f32 that hold a
 /// rounded value, integers signless, storage types i8 with the raw bits.

@@ -132,8 +132,8 @@ private:
     SmallVector<int> NewDims(C.Shape.size(), -1);
     for (auto [New, D] : llvm::enumerate(C.Parallel))
       NewDims[D] = New;
-    Coords Row = projectCoords(KB, Domain, NewDims, C.Parallel.size(),
-                               C.Shape, Lanes);
+    Coords Row =
+        projectCoords(KB, Domain, NewDims, C.Parallel.size(), C.Shape, Lanes);
     for (unsigned D = 0; D < C.RowShape.size(); ++D)
       if (C.RowShape[D].isConstant(1))
         Row.PerDim[D] = M.uniform(0);
@@ -298,8 +298,8 @@ void ChainEmitter::planScratch() {
       Operation *Op = V.getDefiningOp();
       bool Again = llvm::any_of(ArrayRef(Loops).drop_front(S + 1),
                                 [&](auto &L) { return L.contains(V); });
-      bool Known = llvm::any_of(KeptValues,
-                                [&](const Kept &K) { return K.V == V; });
+      bool Known =
+          llvm::any_of(KeptValues, [&](const Kept &K) { return K.V == V; });
       if (!Again || Known || pullCost(Op) != PullCost::Heavy ||
           !C.InPlace.contains(V) || KeptValues.size() == 4)
         continue;
@@ -412,26 +412,25 @@ void ChainEmitter::writeRow(Value Row) {
   if (Full.empty())
     return;
   auto Pass = [&](Value Outer) {
-    vectorLoop(KB, KB.constant(0), KB.dim(extentOf(Inner)), N, 2, Mask,
-               [&](const Index &I, const Lanes &L) {
-                 Coords At = domainAt(Row, Outer, I);
-                 Position = positionOf(Outer, I);
-                 SmallVector<std::pair<Coords, Value>, 2> Results;
-                 for (unsigned O : Full) {
-                   Dims Shape = getDims(Kernel.Outputs[O]);
-                   Coords To = Shape == C.Shape
-                                   ? At
-                                   : reshapeCoords(KB, At, C.Shape, Shape,
-                                                   L.Count);
-                   Value V = P.pull(Kernel.Outputs[O], To, L);
-                   Results.push_back({To, V});
-                 }
-                 for (auto [O, R] : llvm::zip(Full, Results)) {
-                   const TensorView &View = KB.output(O);
-                   KB.store(View, KB.offset(View, R.first, L.Count), R.second,
-                            L);
-                 }
-               });
+    vectorLoop(
+        KB, KB.constant(0), KB.dim(extentOf(Inner)), N, 2, Mask,
+        [&](const Index &I, const Lanes &L) {
+          Coords At = domainAt(Row, Outer, I);
+          Position = positionOf(Outer, I);
+          SmallVector<std::pair<Coords, Value>, 2> Results;
+          for (unsigned O : Full) {
+            Dims Shape = getDims(Kernel.Outputs[O]);
+            Coords To = Shape == C.Shape
+                            ? At
+                            : reshapeCoords(KB, At, C.Shape, Shape, L.Count);
+            Value V = P.pull(Kernel.Outputs[O], To, L);
+            Results.push_back({To, V});
+          }
+          for (auto [O, R] : llvm::zip(Full, Results)) {
+            const TensorView &View = KB.output(O);
+            KB.store(View, KB.offset(View, R.first, L.Count), R.second, L);
+          }
+        });
   };
   if (OuterReduced.empty())
     Pass(KB.constant(0));
@@ -443,8 +442,8 @@ void ChainEmitter::emitAlongRows() {
   planScratch();
   DimExpr Rows = extentOf(OuterParallel);
   DimExpr Length = extentOf(to<unsigned>(C.Reduced));
-  DimExpr PerTile = DimExpr::max(
-      1, DimExpr::floorDiv(8192, DimExpr::max(1, Length)));
+  DimExpr PerTile =
+      DimExpr::max(1, DimExpr::floorDiv(8192, DimExpr::max(1, Length)));
   KB.setGrid(DimExpr::ceilDiv(Rows, PerTile));
   KB.tileLoop([&](Value Tile) {
     Value Count = KB.dim(PerTile);
@@ -456,10 +455,10 @@ void ChainEmitter::emitAlongRows() {
         // Later loops read what this one kept.
         for (Kept &K : KeptValues)
           if (K.FirstStage == S)
-            P.bind(K.V, [this, Memory = K.Memory](const Coords &,
-                                                  const Lanes &L) {
-              return KB.load(Memory, Position, L);
-            });
+            P.bind(K.V,
+                   [this, Memory = K.Memory](const Coords &, const Lanes &L) {
+                     return KB.load(Memory, Position, L);
+                   });
       }
       writeRow(Row);
       for (Kept &K : KeptValues)
@@ -485,20 +484,20 @@ void ChainEmitter::emitBlock(Value Row, ArrayRef<Index> Vectors,
     Values Init = inits(Stage, L.Count), Carried;
     for (unsigned V = 0; V < Vectors.size(); ++V)
       Carried.append(Init);
-    Carried = KB.forLoop(Zero, Count, 1, Carried, [&](Value R,
-                                                      ValueRange Args) {
-      Values Next;
-      for (unsigned V = 0; V < Vectors.size(); ++V) {
-        BindAll(V);
-        Values Acc(Args.slice(V * Init.size(), Init.size()));
-        Coords At = domainAt(Row, R, Vectors[V]);
-        Next.append(combine(Stage, Acc, inputsAt(Stage, At, L, Init)));
-      }
-      return Next;
-    });
+    Carried =
+        KB.forLoop(Zero, Count, 1, Carried, [&](Value R, ValueRange Args) {
+          Values Next;
+          for (unsigned V = 0; V < Vectors.size(); ++V) {
+            BindAll(V);
+            Values Acc(Args.slice(V * Init.size(), Init.size()));
+            Coords At = domainAt(Row, R, Vectors[V]);
+            Next.append(combine(Stage, Acc, inputsAt(Stage, At, L, Init)));
+          }
+          return Next;
+        });
     for (unsigned V = 0; V < Vectors.size(); ++V)
-      Results[V].push_back(to<Value>(
-          ArrayRef(Carried).slice(V * Init.size(), Init.size())));
+      Results[V].push_back(
+          to<Value>(ArrayRef(Carried).slice(V * Init.size(), Init.size())));
   }
   auto Write = [&](Value R, bool Full) {
     for (unsigned V = 0; V < Vectors.size(); ++V) {
@@ -534,9 +533,10 @@ void ChainEmitter::emitParallel() {
   // Tiles of about 8192 elements, whole vectors.
   int64_t Chunk = Step;
   if (auto Length = extentOf(OuterReduced).constant())
-    Chunk = llvm::divideCeil(std::max<int64_t>(8192 / std::max<int64_t>(*Length, 1), 1),
-                             Step) *
-            Step;
+    Chunk =
+        llvm::divideCeil(
+            std::max<int64_t>(8192 / std::max<int64_t>(*Length, 1), 1), Step) *
+        Step;
   DimExpr Extent = extentOf(Inner), Rows = extentOf(OuterParallel);
   DimExpr Chunks = DimExpr::ceilDiv(Extent, Chunk);
   KB.setGrid(Rows * Chunks);
@@ -567,9 +567,8 @@ void ChainEmitter::emitParallel() {
       return;
     }
     Value VectorEnd = EndOf(N);
-    KB.forLoop(MainEnd, VectorEnd, N, [&](Value I) {
-      emitBlock(Row, Index{I, 1, {}}, {N, {}});
-    });
+    KB.forLoop(MainEnd, VectorEnd, N,
+               [&](Value I) { emitBlock(Row, Index{I, 1, {}}, {N, {}}); });
     KB.forLoop(VectorEnd, Hi, 1,
                [&](Value I) { emitBlock(Row, M.uniform(I), {}); });
   });
@@ -577,8 +576,8 @@ void ChainEmitter::emitParallel() {
 
 const KernelTemplate codegen::ReductionChainTemplate = {
     "reduction-chain",
-    [](const KernelAnalysis &Kernel, const TargetOptions &)
-        -> std::optional<int> {
+    [](const KernelAnalysis &Kernel,
+       const TargetOptions &) -> std::optional<int> {
       bool Nibbles = llvm::any_of(Kernel.Outputs, [](Value V) {
         return memoryBits(getElementTypeOrSelf(V.getType())) == 4;
       });

@@ -60,7 +60,8 @@ reference::Shape shapeOf(Type Ty, const KernelCheck &Check) {
 
 DType dtypeOf(Type Ty) { return getDType(getElementTypeOrSelf(Ty)); }
 
-template <typename E> void fill(Tensor &T, std::mt19937 &Rng, double Lo, double Hi) {
+template <typename E>
+void fill(Tensor &T, std::mt19937 &Rng, double Lo, double Hi) {
   std::uniform_real_distribution<double> Real(Lo, Hi);
   for (int64_t I = 0; I < T.elements(); ++I)
     T.as<E>()[I] = E(Real(Rng));
@@ -219,8 +220,8 @@ int64_t evaluate(const DimExpr &E, const KernelCheck &Check) {
       .value_or(-1);
 }
 
-void runOne(func::FuncOp Func, const std::string &Isa,
-            const KernelCheck &Check, const std::vector<Tensor> &Inputs,
+void runOne(func::FuncOp Func, const std::string &Isa, const KernelCheck &Check,
+            const std::vector<Tensor> &Inputs,
             const std::vector<Tensor> &Want) {
   SCOPED_TRACE(Isa);
   TargetOptions Options;
@@ -262,13 +263,12 @@ void runOne(func::FuncOp Func, const std::string &Isa,
   // The second half first: tiles are independent.
   int64_t Half = Grid / 2;
   if (Half < Grid)
-    ASSERT_EQ((*Loaded)->run(Kernel->Symbol, Scalars, Pointers, Half, Grid,
-                             Scratch),
-              0);
+    ASSERT_EQ(
+        (*Loaded)->run(Kernel->Symbol, Scalars, Pointers, Half, Grid, Scratch),
+        0);
   if (Half > 0)
     ASSERT_EQ(
-        (*Loaded)->run(Kernel->Symbol, Scalars, Pointers, 0, Half, Scratch),
-        0);
+        (*Loaded)->run(Kernel->Symbol, Scalars, Pointers, 0, Half, Scratch), 0);
   for (auto [I, T] : llvm::enumerate(Want)) {
     const uint8_t *Data = Buffers[Inputs.size() + I]->Data;
     Tensor Got = fromMemory(Func.getResultTypes()[I], T.dims(), Data);
@@ -306,8 +306,7 @@ void checkKernel(const std::string &Text, const KernelCheck &Check) {
     }
   reference::EvaluateOptions Options;
   Options.Symbols = Symbols;
-  reference::Status S =
-      reference::evaluate(*Graph, Inputs, Want, Options);
+  reference::Status S = reference::evaluate(*Graph, Inputs, Want, Options);
   ASSERT_TRUE(S.ok()) << S.Message;
   for (const std::string &Isa : allIsas())
     runOne(Func, Isa, Check, Inputs, Want);

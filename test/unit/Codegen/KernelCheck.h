@@ -1,4 +1,5 @@
-//===- KernelCheck.h - Kernels against the reference interpreter ----*- C++ -*-===//
+//===- KernelCheck.h - Kernels against the reference interpreter ----*- C++
+//-*-===//
 
 #ifndef LIMOSA_TEST_UNIT_CODEGEN_KERNELCHECK_H
 #define LIMOSA_TEST_UNIT_CODEGEN_KERNELCHECK_H
