@@ -244,7 +244,9 @@ LIMOSA_API void limosa_instance_destroy(limosa_instance *instance);
 /* Runs an entry. `inputs` are read, in the order of the module's list. Each
  * output is written to `data` if that is set (and `bytes` is enough), otherwise
  * to memory made for it, which the caller gives back with
- * limosa_tensor_release; dtype, rank, dims and bytes are set.
+ * limosa_tensor_release; dtype, rank, dims and bytes are set. A tensor that owns
+ * memory from an earlier run may be passed again: its memory is used again, or
+ * replaced if it is too small.
  *
  * An output that replaces an input (the model says so) lies in the input's
  * memory if that is donated and `data` is NULL or the same address; it then has

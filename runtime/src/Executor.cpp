@@ -13,7 +13,7 @@ static uint64_t now(const Context &C) {
 
 Status Executor::run() {
   for (uint32_t B = 0; B < State.Buffers.size(); ++B)
-    State.Buffers[B].Home = B;
+    State.Buffers[B].Home = Code.Buffers[B].Home;
   State.Swapped = false;
   uint64_t Begin = I.Recording ? now(*I.Ctx) : 0;
   bool Ok = prepareArenas() && prepareOutputs() && execute() && finish();
@@ -162,7 +162,7 @@ bool Executor::placeHome(uint32_t Home) {
     return true;
   }
   case fb::BufferKind::Dynamic:
-    if (!S.Place.Address && !S.Place.Handle && S.Bytes)
+    if (!S.Place.Address && !S.Place.Handle)
       return internal(bufferName(Home) + " is used before it is allocated");
     return true;
   case fb::BufferKind::Constant: // placed once, with the instance

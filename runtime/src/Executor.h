@@ -29,7 +29,7 @@ private:
   bool overlapsOther(uint32_t Output, const void *Memory, uint64_t Bytes) const;
   bool ensureOutput(uint32_t Index, uint64_t Bytes);
   bool finish();
-  bool finishOutput(uint32_t Index);
+  bool finishOutput(uint32_t Index, uint64_t &Size);
   bool restoreSwapped();
   void releaseOutputs();
   void releaseDynamic();

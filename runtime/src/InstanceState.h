@@ -41,6 +41,7 @@ struct OutputSlot {
   uint64_t Capacity = 0;
   bool Owned = false;       // Memory was allocated here
   bool KeepInState = false; // replaces a state
+  bool Reused = false;      // Memory is the tensor's own, of an earlier run
   void *CopyTo = nullptr;   // the user's memory, if Memory is another
   uint64_t CopyCapacity = 0;
 };

@@ -20,14 +20,22 @@ public:
 
   void run() {
     Out.Table = &E;
-    if (E.buffers())
-      for (const fb::Buffer *B : *E.buffers())
-        Out.Buffers.push_back({B->kind(), DType(B->dtype()),
-                               B->kind() == fb::BufferKind::Output ||
-                                   B->kind() == fb::BufferKind::Dynamic,
-                               B->device(), B->source(), B->offset(),
-                               span(B->dims()), span(B->order()),
-                               B->name() ? B->name()->c_str() : ""});
+    for (uint32_t I = 0; E.buffers() && I < E.buffers()->size(); ++I) {
+      const fb::Buffer *B = E.buffers()->Get(I);
+      bool Dynamic = B->kind() == fb::BufferKind::Dynamic;
+      LoweredBuffer L = {};
+      L.Kind = B->kind();
+      L.Type = DType(B->dtype());
+      L.Lazy = Dynamic || B->kind() == fb::BufferKind::Output;
+      L.Device = B->device();
+      L.Source = B->source();
+      L.Home = Dynamic && B->source() ? B->source() - 1 : I;
+      L.Offset = B->offset();
+      L.Dims = span(B->dims());
+      L.Order = span(B->order());
+      L.Name = B->name() ? B->name()->c_str() : "";
+      Out.Buffers.push_back(L);
+    }
     Out.OutputNeedsValue.resize(E.outputs() ? E.outputs()->size() : 0);
     Seen.resize(Out.OutputNeedsValue.size());
     block(E.body());

@@ -26,6 +26,7 @@ struct LoweredBuffer {
   bool Lazy; // Output and Dynamic: the memory is made while running
   uint32_t Device;
   uint32_t Source;
+  uint32_t Home;   // the buffer whose memory it has: itself unless a view
   uint32_t Offset; // expression
   std::span<const uint32_t> Dims;
   std::span<const uint8_t> Order;

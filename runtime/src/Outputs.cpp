@@ -124,7 +124,11 @@ bool Executor::prepareOutput(uint32_t Index) {
       return true;
     }
   }
-  if (T.data && overlapsOther(Index, T.data, T.bytes)) {
+  if (T.data && T.owner) {
+    Slot.Memory = static_cast<uint8_t *>(T.data);
+    Slot.Capacity = static_cast<const OutputBlock *>(T.owner)->Bytes;
+    Slot.Reused = true;
+  } else if (T.data && overlapsOther(Index, T.data, T.bytes)) {
     Slot.CopyTo = T.data;
     Slot.CopyCapacity = T.bytes;
   } else if (T.data) {
@@ -144,7 +148,7 @@ bool Executor::ensureOutput(uint32_t Index, uint64_t Bytes) {
   if (Slot.Memory && Bytes <= Slot.Capacity)
     return true;
   const fb::Argument &A = *Code.Table->outputs()->Get(Index);
-  if (Slot.Memory && !Slot.Owned)
+  if (Slot.Memory && !Slot.Owned && !Slot.Reused)
     return fail(invalidArgument(
         "output '" + A.name()->str() + "' takes " + std::to_string(Bytes) +
         " bytes, but its memory is " + std::to_string(Slot.Capacity)));
@@ -167,8 +171,9 @@ bool Executor::finish() {
       return false;
   if (State.Swapped && !restoreSwapped())
     return false;
+  std::vector<uint64_t> Bytes(Outputs.size());
   for (uint32_t O = 0; O < Outputs.size(); ++O)
-    if (!finishOutput(O))
+    if (!finishOutput(O, Bytes[O]))
       return false;
   // From here on nothing fails: hand the memory over.
   for (uint32_t O = 0; O < Outputs.size(); ++O) {
@@ -178,12 +183,14 @@ bool Executor::finish() {
       if (Slot.Owned)
         I.Memory->release(Slot.Memory, Slot.Capacity);
     } else {
+      if (T.data != Slot.Memory)
+        limosa_tensor_release(&T); // too small for this run
       T.data = Slot.Memory;
-      T.owner = nullptr;
       if (Slot.Owned)
         T.owner =
             new OutputBlock{I.Ctx->allocator(), Slot.Memory, Slot.Capacity};
     }
+    T.bytes = Bytes[O];
     Slot = {};
   }
   return true;
@@ -216,7 +223,7 @@ bool Executor::restoreSwapped() {
   return true;
 }
 
-bool Executor::finishOutput(uint32_t Index) {
+bool Executor::finishOutput(uint32_t Index, uint64_t &Size) {
   const fb::Argument &A = *Code.Table->outputs()->Get(Index);
   OutputSlot &Slot = State.Outputs[Index];
   limosa_tensor &T = Outputs[Index];
@@ -237,7 +244,7 @@ bool Executor::finishOutput(uint32_t Index) {
   T.rank = rank(A);
   for (uint32_t D = 0; D < T.rank; ++D)
     I.evaluate(A.dims()->Get(D), T.dims[D]);
-  T.bytes = *Bytes;
+  Size = *Bytes;
   return true;
 }
 
@@ -251,7 +258,7 @@ void Executor::releaseOutputs() {
 
 void Executor::releaseDynamic() {
   for (uint32_t B = 0; B < Code.Buffers.size(); ++B) {
-    State.Buffers[B].Home = B;
+    State.Buffers[B].Home = Code.Buffers[B].Home;
     if (Code.Buffers[B].Kind == fb::BufferKind::Dynamic)
       freeDynamic(B);
   }

@@ -201,11 +201,22 @@ private:
       return index(B.source(), count(Entry->outputs()), "output");
     case fb::BufferKind::State:
       return index(B.source(), count(P.states()), "state");
-    case fb::BufferKind::None:
     case fb::BufferKind::Dynamic:
+      return B.source() == 0 || view(B);
+    case fb::BufferKind::None:
       return true;
     }
     return fail("unknown kind of buffer");
+  }
+
+  /// A view of a buffer that is allocated while running.
+  bool view(const fb::Buffer &B) {
+    if (!index(B.source() - 1, count(Entry->buffers()), "buffer"))
+      return false;
+    const fb::Buffer &Of = *Entry->buffers()->Get(B.source() - 1);
+    return (Of.kind() == fb::BufferKind::Dynamic && Of.source() == 0 &&
+            Of.device() == B.device()) ||
+           fail("a view of a buffer that is not allocated while running");
   }
 
   bool buffers() {
@@ -243,9 +254,11 @@ private:
     return true;
   }
   bool dynamic(uint32_t I) {
-    return buffer(I) &&
-           (Entry->buffers()->Get(I)->kind() == fb::BufferKind::Dynamic ||
-            fail("only dynamic buffers are allocated and freed"));
+    if (!buffer(I))
+      return false;
+    const fb::Buffer &B = *Entry->buffers()->Get(I);
+    return (B.kind() == fb::BufferKind::Dynamic && B.source() == 0) ||
+           fail("only dynamic buffers are allocated and freed");
   }
   bool symbol(uint32_t I) { return index(I, count(P.symbols()), "symbol"); }
 
@@ -349,6 +362,8 @@ private:
     bool Dynamic = A.kind() == fb::BufferKind::Dynamic;
     if (Dynamic != (B.kind() == fb::BufferKind::Dynamic))
       return fail("a swap between different kinds of buffers");
+    if (Dynamic && (A.source() || B.source()))
+      return fail("a swap of a view");
     for (const fb::Buffer *X : {&A, &B})
       if (X->kind() == fb::BufferKind::Constant ||
           X->kind() == fb::BufferKind::Input)
