@@ -110,3 +110,10 @@ double limosa::reference::elementValue(const Tensor &T, int64_t I) {
                   &V, 1);
   return V;
 }
+
+Tensor limosa::reference::convertTensor(const Tensor &V, DType T) {
+  Tensor R = Tensor::make(T, V.dims());
+  if (R)
+    convertElements(V.dtype(), V.data(), T, R.data(), V.elements());
+  return R;
+}

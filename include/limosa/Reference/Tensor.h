@@ -101,6 +101,9 @@ private:
 /// Element `I` as a double (64-bit integers may round).
 double elementValue(const Tensor &T, int64_t I);
 
+/// The tensor in another dtype, converted as the op `convert` does.
+Tensor convertTensor(const Tensor &V, DType T);
+
 /// Row-major strides in elements.
 Shape rowMajorStrides(const Shape &Dims);
 

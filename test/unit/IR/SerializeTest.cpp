@@ -136,9 +136,9 @@ TEST_F(SerializeTest, EveryCoreOpHasAReferenceImplementation) {
 TEST_F(SerializeTest, ConstantsKeepTheirBytes) {
   auto Module = parseSourceString<ModuleOp>(
       R"(func.func @main() -> (tensor<3xi4>, tensor<2x5xi1>, tensor<4xf32>) {
-           %a = limosa.constant dense<[1, -2, 3]> : tensor<3xi4> : tensor<3xi4>
-           %b = limosa.constant dense<true> : tensor<2x5xi1> : tensor<2x5xi1>
-           %c = limosa.constant dense<0.5> : tensor<4xf32> : tensor<4xf32>
+           %a = limosa.constant dense<[1, -2, 3]> : tensor<3xi4>
+           %b = limosa.constant dense<true> : tensor<2x5xi1>
+           %c = limosa.constant dense<0.5> : tensor<4xf32>
            return %a, %b, %c : tensor<3xi4>, tensor<2x5xi1>, tensor<4xf32>
          })",
       ParserConfig(&Context));
