@@ -20,6 +20,11 @@ template <typename T> uint32_t count(const flatbuffers::Vector<T> *V) {
   return V ? V->size() : 0;
 }
 
+// FlatBuffers' verifier checks where a vector's length lies, not its elements.
+template <typename T> bool aligned(const flatbuffers::Vector<T> *V) {
+  return !V || reinterpret_cast<uintptr_t>(V->Data()) % alignof(T) == 0;
+}
+
 class Validator {
 public:
   Validator(const fb::Graph &G, limosa_graph &Out, std::string &Error)
@@ -118,6 +123,8 @@ private:
   }
 
   bool checkAttr(const fb::Attr &A) {
+    if (!aligned(A.ints()) || !aligned(A.floats()))
+      return fail("attribute '" + A.name()->str() + "' is misplaced");
     switch (A.kind()) {
     case fb::AttrKind::DType:
       if (A.i() < 0 || A.i() > 255 || dtypeBits(DType(A.i())) == 0)

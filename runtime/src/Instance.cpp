@@ -138,7 +138,8 @@ Status Instance::readState(uint32_t Index, void *Data, uint64_t Bytes) const {
   if (Bytes != S.Bytes)
     return invalidArgument("the state takes " + std::to_string(S.Bytes) +
                            " bytes, not " + std::to_string(Bytes));
-  std::memcpy(Data, S.Memory, Bytes);
+  if (Bytes)
+    std::memcpy(Data, S.Memory, Bytes);
   return {};
 }
 
@@ -149,7 +150,8 @@ Status Instance::writeState(uint32_t Index, const void *Data, uint64_t Bytes) {
   if (Bytes != S.Bytes)
     return invalidArgument("the state takes " + std::to_string(S.Bytes) +
                            " bytes, not " + std::to_string(Bytes));
-  std::memcpy(S.Memory, Data, Bytes);
+  if (Bytes)
+    std::memcpy(S.Memory, Data, Bytes);
   return {};
 }
 

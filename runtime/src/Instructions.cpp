@@ -32,6 +32,8 @@ bool Executor::waitForOthers(uint32_t Device) {
 
 bool Executor::readBytes(uint32_t Buffer, uint64_t Offset, void *Out,
                          uint64_t Bytes) {
+  if (Bytes == 0)
+    return true;
   const Storage &Place = storage(Buffer);
   uint32_t Device = Code.Buffers[Buffer].Device;
   if (Place.Address)
@@ -44,6 +46,8 @@ bool Executor::readBytes(uint32_t Buffer, uint64_t Offset, void *Out,
 }
 
 bool Executor::writeBytes(uint32_t Buffer, const void *Data, uint64_t Bytes) {
+  if (Bytes == 0)
+    return true;
   const Storage &Place = storage(Buffer);
   uint32_t Device = Code.Buffers[Buffer].Device;
   if (Place.Address)

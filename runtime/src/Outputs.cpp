@@ -138,7 +138,8 @@ bool Executor::prepareOutput(uint32_t Index) {
   if (Replaced && Code.OutputNeedsValue[Index]) {
     if (!ensureOutput(Index, ReplacedBytes))
       return false;
-    std::memcpy(Slot.Memory, Replaced->data, ReplacedBytes);
+    if (ReplacedBytes)
+      std::memcpy(Slot.Memory, Replaced->data, ReplacedBytes);
   }
   return true;
 }
@@ -238,7 +239,8 @@ bool Executor::finishOutput(uint32_t Index, uint64_t &Size) {
       return fail(invalidArgument(
           "output '" + A.name()->str() + "' takes " + std::to_string(*Bytes) +
           " bytes, but its memory is " + std::to_string(Slot.CopyCapacity)));
-    std::memcpy(Slot.CopyTo, Slot.Memory, *Bytes);
+    if (*Bytes)
+      std::memcpy(Slot.CopyTo, Slot.Memory, *Bytes);
   }
   T.dtype = A.dtype();
   T.rank = rank(A);

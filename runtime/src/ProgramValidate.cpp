@@ -25,6 +25,11 @@ template <typename T> uint32_t count(const flatbuffers::Vector<T> *V) {
   return V ? V->size() : 0;
 }
 
+// FlatBuffers' verifier checks where a vector's length lies, not its elements.
+template <typename T> bool aligned(const flatbuffers::Vector<T> *V) {
+  return !V || reinterpret_cast<uintptr_t>(V->Data()) % alignof(T) == 0;
+}
+
 class Validator {
 public:
   Validator(const fb::Program &P, uint64_t CodeSize, uint64_t DataSize)
@@ -118,6 +123,8 @@ private:
         return fail("a constant lies outside the data section");
       if (C.offset() % LimItemAlignment)
         return fail("a constant is not aligned");
+      if (!aligned(C.dims()))
+        return fail("a constant has misplaced dimensions");
       int64_t Elements = 1;
       for (uint32_t D = 0; D < count(C.dims()); ++D)
         if (C.dims()->Get(D) < 0 ||
