@@ -300,7 +300,7 @@ TEST(Pointwise, UpdateSliceIotaDim) {
 
 TEST(Pointwise, NonSplatConstant) {
   checkKernel(R"(func.func private @k(%a: tensor<3x5xf32>) -> tensor<3x5xf32> {
-    %c = limosa.constant dense<[1.0, 2.0, 3.0, 4.0, 5.0]> : tensor<5xf32> : tensor<5xf32>
+    %c = limosa.constant dense<[1.0, 2.0, 3.0, 4.0, 5.0]> : tensor<5xf32>
     %0 = limosa.broadcast %c {dims = array<i64: 1>} : (tensor<5xf32>) -> tensor<3x5xf32>
     %1 = limosa.mul %a, %0 : (tensor<3x5xf32>, tensor<3x5xf32>) -> tensor<3x5xf32>
     return %1 : tensor<3x5xf32>

@@ -17,8 +17,8 @@ std::string replaceAll(std::string S, const std::string &From,
 
 /// Softmax along the last of two dimensions.
 const char *const Softmax = R"(func.func private @k(%x: T) -> T {
-  %lo = limosa.constant dense<0xFF800000> : tensor<f32> : tensor<f32>
-  %zero = limosa.constant dense<0.0> : tensor<f32> : tensor<f32>
+  %lo = limosa.constant dense<0xFF800000> : tensor<f32>
+  %zero = limosa.constant dense<0.0> : tensor<f32>
   %m = limosa.reduce %x, %lo {
   ^bb0(%a: tensor<f32>, %b: tensor<f32>):
     %r = limosa.max %a, %b : (tensor<f32>, tensor<f32>) -> tensor<f32>
@@ -70,7 +70,7 @@ TEST(ReductionChain, SoftmaxShortAndOuter) {
 std::string reduceText(const char *Op, const char *Element, const char *In,
                        const char *Out, const char *Dims, const char *Init) {
   std::string Text = R"(func.func private @k(%x: IN) -> OUT {
-    %i = limosa.constant dense<INIT> : tensor<E> : tensor<E>
+    %i = limosa.constant dense<INIT> : tensor<E>
     %m = limosa.reduce %x, %i {
     ^bb0(%a: tensor<E>, %b: tensor<E>):
       %r = limosa.OP %a, %b : (tensor<E>, tensor<E>) -> tensor<E>
@@ -130,8 +130,8 @@ TEST(ReductionChain, Dtypes) {
 
 TEST(ReductionChain, ArgMax) {
   std::string Text = R"(func.func private @k(%x: T) -> (R, I) {
-    %lo = limosa.constant dense<0xFF800000> : tensor<f32> : tensor<f32>
-    %big = limosa.constant dense<9223372036854775807> : tensor<i64> : tensor<i64>
+    %lo = limosa.constant dense<0xFF800000> : tensor<f32>
+    %big = limosa.constant dense<9223372036854775807> : tensor<i64>
     %i = limosa.iota {dim = 1 : i64} : () -> J
     %m:2 = limosa.reduce %x, %i, %lo, %big {
     ^bb0(%a: tensor<f32>, %ai: tensor<i64>, %b: tensor<f32>, %bi: tensor<i64>):
@@ -164,9 +164,9 @@ TEST(ReductionChain, ArgMax) {
 TEST(ReductionChain, GroupNorm) {
   checkKernel(
       R"(func.func private @k(%x: tensor<2x6x5x7xf32>, %g: tensor<6xf32>) -> tensor<2x6x5x7xf32> {
-    %zero = limosa.constant dense<0.0> : tensor<f32> : tensor<f32>
-    %count = limosa.constant dense<105.0> : tensor<2x2x1xf32> : tensor<2x2x1xf32>
-    %eps = limosa.constant dense<1.0e-5> : tensor<2x2x1xf32> : tensor<2x2x1xf32>
+    %zero = limosa.constant dense<0.0> : tensor<f32>
+    %count = limosa.constant dense<105.0> : tensor<2x2x1xf32>
+    %eps = limosa.constant dense<1.0e-5> : tensor<2x2x1xf32>
     %y = limosa.reshape %x : (tensor<2x6x5x7xf32>) -> tensor<2x2x105xf32>
     %s = limosa.reduce %y, %zero {
     ^bb0(%a: tensor<f32>, %b: tensor<f32>):
@@ -201,7 +201,7 @@ TEST(ReductionChain, GroupNorm) {
 std::string windowText(const char *Op, const char *In, const char *Out,
                        const char *Attrs, const char *Init) {
   std::string Text = R"(func.func private @k(%x: IN) -> OUT {
-    %i = limosa.constant dense<INIT> : tensor<f32> : tensor<f32>
+    %i = limosa.constant dense<INIT> : tensor<f32>
     %m = limosa.window %x, %i {
     ^bb0(%a: tensor<f32>, %b: tensor<f32>):
       %r = limosa.OP %a, %b : (tensor<f32>, tensor<f32>) -> tensor<f32>
