@@ -2,7 +2,7 @@
 
 #include "FarDevice.h"
 #include "ProgramBuilder.h"
-#include "limosa/Runtime/DevicePlugin.h"
+#include "limosa/Runtime/DeviceCompiler.h"
 #include "limosa/Runtime/GraphAccess.h"
 
 #include <gtest/gtest.h>
@@ -77,43 +77,25 @@ void product(GraphBuilder &G, bool Transposed) {
           {"rhs_contract", {Transposed ? 2 : 1}}});
 }
 
-struct Answer {
-  bool Accepted = false;
-  std::string Reason = "(none)";
-};
-
-Answer claim(const limosa_driver *Driver, limosa_device *Device,
-             const limosa_graph *Graph) {
-  Answer A;
-  limosa_claim_request Request = {};
-  Request.size = sizeof(Request);
-  Request.graph = Graph;
-  Request.context = &A;
-  Request.answer = [](void *Context, uint32_t, int32_t Accepted,
-                      const char *Reason) {
-    *static_cast<Answer *>(Context) = {Accepted != 0, Reason ? Reason : ""};
-  };
-  EXPECT_EQ(Driver->claim(Device, &Request), LIMOSA_STATUS_OK);
-  return A;
+DeviceClaim claim(const limosa_driver *Driver, const limosa_graph *Graph) {
+  std::string Error;
+  std::vector<DeviceClaim> Answers;
+  auto Device = DeviceCompiler::create(Driver, Error);
+  EXPECT_TRUE(Device && Device->claim(Graph, Answers, Error)) << Error;
+  EXPECT_EQ(Answers.size(), 1u);
+  return Answers.at(0);
 }
 
-std::vector<uint8_t> compile(const limosa_driver *Driver, limosa_device *Device,
-                             const limosa_graph *Graph, const char *Name) {
-  std::vector<uint8_t> Blob;
-  limosa_compile_request Request = {};
-  Request.size = sizeof(Request);
-  Request.graphs = &Graph;
-  Request.symbols = &Name;
-  Request.graph_count = 1;
-  Request.context = &Blob;
-  Request.write = [](void *Context, const void *Bytes, uint64_t Size) {
-    auto *Begin = static_cast<const uint8_t *>(Bytes);
-    auto *Out = static_cast<std::vector<uint8_t> *>(Context);
-    Out->insert(Out->end(), Begin, Begin + Size);
-    return int32_t(LIMOSA_STATUS_OK);
-  };
-  EXPECT_EQ(Driver->compile(Device, &Request), LIMOSA_STATUS_OK);
-  return Blob;
+std::vector<uint8_t> compile(const limosa_driver *Driver,
+                             const limosa_graph *Graph,
+                             const std::string &Name) {
+  std::string Error;
+  std::vector<uint8_t> Executable;
+  auto Device = DeviceCompiler::create(Driver, Error);
+  EXPECT_TRUE(Device &&
+              Device->compile({&Graph, 1}, {&Name, 1}, {}, Executable, Error))
+      << Error;
+  return Executable;
 }
 
 class Plugin : public ::testing::Test {
@@ -137,21 +119,20 @@ TEST_F(Plugin, ClaimsProductsAndSaysWhyNotTheRest) {
     GraphBuilder G;
     product(G, Transposed);
     ASSERT_TRUE(G.finish()) << G.Error;
-    EXPECT_TRUE(
-        claim(Device->Driver, Device->Handle, G.Access->handle()).Accepted);
+    EXPECT_TRUE(claim(Device->Driver, G.Access->handle()).Accepted);
   }
   GraphBuilder Add;
   uint32_t A = Add.value(DType::F32, {"4"}), B = Add.value(DType::F32, {"4"});
   Add.body("add", {A, B}, Add.value(DType::F32, {"4"}), {});
   ASSERT_TRUE(Add.finish()) << Add.Error;
-  Answer No = claim(Device->Driver, Device->Handle, Add.Access->handle());
+  DeviceClaim No = claim(Device->Driver, Add.Access->handle());
   EXPECT_FALSE(No.Accepted);
   EXPECT_EQ(No.Reason, "only matrix products (contract) are taken");
   GraphBuilder Half;
   product(Half, false);
   Half.G.values[0]->dtype = uint8_t(DType::F16);
   ASSERT_TRUE(Half.finish()) << Half.Error;
-  No = claim(Device->Driver, Device->Handle, Half.Access->handle());
+  No = claim(Device->Driver, Half.Access->handle());
   EXPECT_FALSE(No.Accepted);
   EXPECT_EQ(No.Reason, "only f32 is supported");
 }
@@ -162,8 +143,7 @@ TEST_F(Plugin, RunsBesideTheCpu) {
     GraphBuilder G;
     product(G, Transposed);
     ASSERT_TRUE(G.finish()) << G.Error;
-    auto Blob =
-        compile(Device->Driver, Device->Handle, G.Access->handle(), "product");
+    auto Blob = compile(Device->Driver, G.Access->handle(), "product");
     ProgramBuilder B;
     uint32_t There = B.addDevice("sample_matmul");
     uint32_t M = B.symbol("M");
@@ -218,8 +198,7 @@ TEST_F(Plugin, RefusesDamagedCode) {
   GraphBuilder G;
   product(G, false);
   ASSERT_TRUE(G.finish()) << G.Error;
-  auto Blob =
-      compile(Device->Driver, Device->Handle, G.Access->handle(), "product");
+  auto Blob = compile(Device->Driver, G.Access->handle(), "product");
   limosa_executable *E = nullptr;
   for (size_t Size = 0; Size < Blob.size(); ++Size)
     EXPECT_EQ(Device->Driver->load_executable(Device->Handle, "sample_matmul",
