@@ -251,8 +251,12 @@ void runOne(func::FuncOp Func, const std::string &Isa, const KernelCheck &Check,
     Add(T.packedBytes());
     toMemory(T, Ty, Buffers.back()->Data);
   }
-  for (const Tensor &T : Want)
-    Add(T.packedBytes());
+  for (auto [O, T] : llvm::enumerate(Want)) {
+    if (O < Check.Donate.size() && Check.Donate[O] >= 0)
+      Pointers.push_back(Pointers[Check.Donate[O]]);
+    else
+      Add(T.packedBytes());
+  }
   SmallVector<int64_t> Scalars;
   for (const std::string &S : Kernel->Symbols)
     Scalars.push_back(Check.Symbols.at(S));
@@ -270,7 +274,8 @@ void runOne(func::FuncOp Func, const std::string &Isa, const KernelCheck &Check,
     ASSERT_EQ(
         (*Loaded)->run(Kernel->Symbol, Scalars, Pointers, 0, Half, Scratch), 0);
   for (auto [I, T] : llvm::enumerate(Want)) {
-    const uint8_t *Data = Buffers[Inputs.size() + I]->Data;
+    const auto *Data =
+        static_cast<const uint8_t *>(Pointers[Inputs.size() + I]);
     Tensor Got = fromMemory(Func.getResultTypes()[I], T.dims(), Data);
     compare(Got, T, Check.Tolerance, I);
     for (unsigned B = 1; B <= 32; ++B)

@@ -8,21 +8,25 @@
 #include "gtest/gtest.h"
 #include <map>
 #include <string>
+#include <vector>
 
 namespace limosa::test {
 
 struct KernelCheck {
   /// Values of the symbols in the kernel's shapes.
-  std::map<std::string, int64_t> Symbols;
+  std::map<std::string, int64_t> Symbols = {};
   /// Largest difference of floats, in units of max(1, |expected|).
   double Tolerance = 1e-5;
   /// Inputs are drawn from [-Range, Range] ([0, Range] for unsigned).
   double Range = 2.0;
   unsigned Seed = 1;
   /// If not empty, the template that has to make it.
-  std::string Template;
+  std::string Template = {};
   /// The most remarks allowed.
   unsigned MaxRemarks = 0;
+  /// For each output the input whose memory it takes over, or -1; none if
+  /// shorter.
+  std::vector<int> Donate = {};
 };
 
 /// Compiles the function @k of `Text` for every ISA of this machine, runs it on
