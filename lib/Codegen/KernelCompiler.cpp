@@ -72,7 +72,8 @@ llvm::Expected<CompiledKernel> KernelCompiler::add(func::FuncOp Kernel) {
 }
 
 static llvm::Expected<std::vector<uint8_t>>
-compileAndLink(ModuleOp Loops, const TargetOptions &Options) {
+compileAndLink(ModuleOp Loops, const TargetOptions &Options,
+               BackendTimings &Timings) {
   if (failed(verify(Loops)))
     return llvm::createStringError("internal: generated loops do not verify");
   llvm::Expected<TargetInfo> Target = getTargetInfo(Options.Isa);
@@ -82,19 +83,19 @@ compileAndLink(ModuleOp Loops, const TargetOptions &Options) {
   Backend.Target = *Target;
   Backend.Threads = Options.CompileThreads;
   dumpFromEnvironment(Backend);
-  auto Objects = compileToObjects(Loops, Backend);
+  auto Objects = compileToObjects(Loops, Backend, &Timings);
   if (!Objects)
     return Objects.takeError();
   return linkImage(*Objects);
 }
 
 llvm::Expected<std::vector<uint8_t>> KernelCompiler::finish() {
-  return compileAndLink(*Loops, Options);
+  return compileAndLink(*Loops, Options, Timings);
 }
 
 llvm::Expected<std::vector<uint8_t>>
 KernelCompiler::finishObject(StringRef Prefix) {
-  auto Image = compileAndLink(*Loops, Options);
+  auto Image = compileAndLink(*Loops, Options, Timings);
   if (!Image)
     return Image.takeError();
   return makeObject(*Image, Prefix);

@@ -94,6 +94,12 @@ public:
         Timer.time("compile-kernels", [&] { return Compiler->finish(); });
     if (!Image)
       return Image.takeError();
+    // Parts of compile-kernels, added up over the threads.
+    const BackendTimings &Parts = Compiler->timings();
+    Timer.add("kernels: lower", Parts.Lower / 1000);
+    Timer.add("kernels: translate", Parts.Translate / 1000);
+    Timer.add("kernels: optimize", Parts.Optimize / 1000);
+    Timer.add("kernels: emit", Parts.Emit / 1000);
     auto Target = getTargetInfo(Options.Isa);
     if (!Target)
       return Target.takeError();

@@ -21,6 +21,13 @@ public:
     Stop S{*this, Name, std::chrono::steady_clock::now()};
     return F();
   }
+  /// A step that was timed elsewhere.
+  void add(llvm::StringRef Name, double Seconds) {
+    auto T = std::make_unique<fb::PassTimeT>();
+    T->name = Name.str();
+    T->seconds = Seconds;
+    Times.push_back(std::move(T));
+  }
   std::vector<std::unique_ptr<fb::PassTimeT>> take() {
     return std::move(Times);
   }
@@ -31,12 +38,9 @@ private:
     llvm::StringRef Name;
     std::chrono::steady_clock::time_point Begin;
     ~Stop() {
-      auto T = std::make_unique<fb::PassTimeT>();
-      T->name = Name.str();
-      T->seconds = std::chrono::duration<double>(
-                       std::chrono::steady_clock::now() - Begin)
-                       .count();
-      Timer.Times.push_back(std::move(T));
+      Timer.add(Name, std::chrono::duration<double>(
+                          std::chrono::steady_clock::now() - Begin)
+                          .count());
     }
   };
   std::vector<std::unique_ptr<fb::PassTimeT>> Times;

@@ -46,10 +46,16 @@ struct BackendTimings {
   double Translate = 0; ///< LLVM dialect to LLVM IR
   double Optimize = 0;  ///< LLVM IR passes
   double Emit = 0;      ///< instruction selection to object
-  double Link = 0;      ///< filled in by who calls linkImage
 };
 
-enum class DumpStage { Loops, LLVMDialect, LLVMIR, OptimizedLLVMIR, Assembly };
+enum class DumpStage {
+  Loops,
+  LLVMDialect,
+  LLVMIR,
+  OptimizedLLVMIR,
+  Assembly,
+  Times ///< one line: milliseconds per stage, bytes of code
+};
 
 struct BackendOptions {
   TargetInfo Target;
@@ -80,8 +86,9 @@ compileToObjects(mlir::ModuleOp Module, const BackendOptions &Options,
 mlir::Operation *markExact(mlir::Operation *Op);
 
 /// Options from LIMOSA_DUMP, a list of stages ("loops", "llvm-dialect",
-/// "llvm", "llvm-opt", "asm") with an optional file: "asm,loops=/tmp/k.txt".
-/// Without a file the text goes to stderr. Does nothing when it is not set.
+/// "llvm", "llvm-opt", "asm", "times") with an optional file:
+/// "asm,loops=/tmp/k.txt". Without a file the text goes to stderr. Does nothing
+/// when it is not set.
 void dumpFromEnvironment(BackendOptions &Options);
 
 } // namespace limosa

@@ -13,6 +13,7 @@
 #ifndef LIMOSA_CODEGEN_CODEGEN_H
 #define LIMOSA_CODEGEN_CODEGEN_H
 
+#include "limosa/Codegen/Backend.h"
 #include "limosa/Support/DimExpr.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -90,10 +91,14 @@ public:
   /// symbol after `Prefix`. Call instead of `finish`.
   llvm::Expected<std::vector<uint8_t>> finishObject(llvm::StringRef Prefix);
 
+  /// Where the time of `finish` went, summed over its threads.
+  const BackendTimings &timings() const { return Timings; }
+
 private:
   KernelCompiler(mlir::MLIRContext *Ctx, TargetOptions Options);
 
   TargetOptions Options;
+  BackendTimings Timings;
   mlir::OwningOpRef<mlir::ModuleOp> Loops;
   std::unique_ptr<TemplateRegistry> Templates;
   llvm::StringMap<CompiledKernel> ByText;

@@ -148,6 +148,14 @@ public:
     if (std::optional<std::string> Message = run(P))
       P.Failure = std::move(Message);
     P.Module = nullptr;
+    if (wants(DumpStage::Times))
+      dump(DumpStage::Times, P,
+           llvm::formatv("lower {0:f1}, translate {1:f1}, optimize {2:f1}, "
+                         "emit {3:f1} ms, {4} bytes",
+                         P.Timings.Lower, P.Timings.Translate,
+                         P.Timings.Optimize, P.Timings.Emit,
+                         P.Object.Bytes.size())
+               .str());
   }
 
 private:
@@ -271,14 +279,19 @@ compileToObjects(ModuleOp Module, const BackendOptions &Options,
     for (size_t I; (I = Next++) < Parts.size();)
       Compiler.compile(Parts[I]);
   };
-  // Parts share the context: without its locks there is only one thread.
-  size_t Threads = Context->isMultithreadingEnabled() ? Options.Threads : 1;
+  // Parts share the context, which locks only when it expects several threads.
+  size_t Threads = std::min<size_t>(Options.Threads, Parts.size());
+  bool Unlocked = Threads > 1 && !Context->isMultithreadingEnabled();
+  if (Unlocked)
+    Context->enableMultithreading();
   std::vector<std::thread> Pool;
-  for (size_t I = 1; I < std::min(Threads, Parts.size()); ++I)
+  for (size_t I = 1; I < Threads; ++I)
     Pool.emplace_back(Work);
   Work();
   for (std::thread &T : Pool)
     T.join();
+  if (Unlocked)
+    Context->disableMultithreading();
 
   std::vector<ObjectCode> Objects;
   for (Part &P : Parts) {

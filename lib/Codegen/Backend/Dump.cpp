@@ -12,8 +12,8 @@ using namespace llvm;
 
 namespace limosa {
 
-static constexpr StringLiteral StageNames[] = {"loops", "llvm-dialect", "llvm",
-                                               "llvm-opt", "asm"};
+static constexpr StringLiteral StageNames[] = {
+    "loops", "llvm-dialect", "llvm", "llvm-opt", "asm", "times"};
 
 void dumpFromEnvironment(BackendOptions &Options) {
   const char *Setting = std::getenv("LIMOSA_DUMP");

@@ -152,6 +152,41 @@ TEST_P(Backend, SharesHelpersAndManyParts) {
   }
 }
 
+TEST_P(Backend, BytesDoNotDependOnThreads) {
+  std::string Text;
+  for (int I = 0; I < 30; ++I) {
+    Text += prologue("k" + std::to_string(I), {"i64"});
+    for (int J = 0; J < 100; ++J)
+      Text += llvm::formatv("  %x{0} = arith.constant {0} : index\n"
+                            "  memref.store %n64, %m0[%x{0}] : memref<?xi64>\n",
+                            J);
+    Text += "  llvm.return %ok : i32\n}\n";
+  }
+  // Also in a context without threads of its own.
+  std::vector<uint8_t> First;
+  for (bool ContextThreads : {true, false})
+    for (unsigned Threads : {1, 3}) {
+      auto Context = makeContext();
+      if (!ContextThreads)
+        Context->disableMultithreading();
+      auto Module =
+          mlir::parseSourceString<mlir::ModuleOp>(Text, Context.get());
+      BackendOptions Options;
+      Options.Target = llvm::cantFail(getTargetInfo(GetParam()));
+      Options.Threads = Threads;
+      BackendTimings Timings;
+      auto Objects =
+          llvm::cantFail(compileToObjects(*Module, Options, &Timings));
+      EXPECT_GT(Objects.size(), 1u);
+      EXPECT_GT(Timings.Emit, 0);
+      EXPECT_EQ(ContextThreads, Context->isMultithreadingEnabled());
+      std::vector<uint8_t> Image = llvm::cantFail(linkImage(Objects));
+      if (First.empty())
+        First = Image;
+      EXPECT_EQ(First, Image);
+    }
+}
+
 TEST_P(Backend, CopiesWithoutLibrary) {
   std::string Text = prologue("copy", {"i8", "i8"}) + R"(
     "llvm.intr.memcpy"(%p1, %p0, %n64) <{isVolatile = false}> : (!llvm.ptr, !llvm.ptr, i64) -> ()
