@@ -336,7 +336,7 @@ private:
     for (const std::string &Name : SymbolNames) {
       SymbolAttr Info = getSymbolInfo(Module, Name);
       auto Bound = Info.getBound().empty() ? Offset<flatbuffers::String>()
-                                           : B.CreateString(Info.getBound());
+                                           : B.CreateString(Info.getBound().str());
       auto NameText = B.CreateString(Name);
       List.push_back(fb::CreateSymbol(B, NameText, Info.getMin(), Info.getMax(),
                                       Info.getDivisor(), Bound));

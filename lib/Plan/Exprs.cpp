@@ -17,7 +17,7 @@ uint32_t ExprTable::symbol(llvm::StringRef Name) {
     S->min = Info.getMin();
     S->max = Info.getMax();
     S->divisor = Info.getDivisor();
-    S->bound = Info.getBound();
+    S->bound = Info.getBound().str();
     Program.symbols.push_back(std::move(S));
   }
   return It->second;

@@ -62,7 +62,7 @@ def Limosa_SymbolAttr : Limosa_Attr<"Symbol", "symbol"> {
   let parameters = (ins DefaultValuedParameter<"int64_t", "0">:$min,
                         DefaultValuedParameter<"int64_t", "INT64_MAX">:$max,
                         DefaultValuedParameter<"int64_t", "1">:$divisor,
-                        DefaultValuedParameter<"std::string", "\"\"">:$bound);
+                        StringRefParameter<"upper bound", "\"\"">:$bound);
   let assemblyFormat = "(`<` struct($min, $max, $divisor, $bound)^ `>`)?";
 }
 

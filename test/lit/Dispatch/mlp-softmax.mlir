@@ -21,11 +21,11 @@
 
 module attributes {limosa.symbols = {N = #limosa.symbol}} {
 func.func @main(%x: tensor<?x64xf32, #limosa.enc<["N"]>> {limosa.name = "x"}) -> (tensor<?x10xf32, #limosa.enc<["N"]>> {limosa.name = "y"}) attributes {limosa.entry} {
-  %w1 = limosa.constant dense_resource<w1> : tensor<64x128xf32> : tensor<64x128xf32>
-  %b1 = limosa.constant dense_resource<b1> : tensor<128xf32> : tensor<128xf32>
-  %w2 = limosa.constant dense_resource<w2> : tensor<128x10xf32> : tensor<128x10xf32>
-  %zero = limosa.constant dense<0.0> : tensor<f32> : tensor<f32>
-  %minf = limosa.constant dense<0xFF800000> : tensor<f32> : tensor<f32>
+  %w1 = limosa.constant dense_resource<w1> : tensor<64x128xf32>
+  %b1 = limosa.constant dense_resource<b1> : tensor<128xf32>
+  %w2 = limosa.constant dense_resource<w2> : tensor<128x10xf32>
+  %zero = limosa.constant dense<0.0> : tensor<f32>
+  %minf = limosa.constant dense<0xFF800000> : tensor<f32>
   %h = limosa.contract %x, %w1 {lhs_batch = array<i64>, rhs_batch = array<i64>, lhs_contract = array<i64: 1>, rhs_contract = array<i64: 0>} : (tensor<?x64xf32, #limosa.enc<["N"]>>, tensor<64x128xf32>) -> tensor<?x128xf32, #limosa.enc<["N"]>>
   %b = limosa.broadcast %b1 {dims = array<i64: 1>} : (tensor<128xf32>) -> tensor<?x128xf32, #limosa.enc<["N"]>>
   %z = limosa.broadcast %zero {dims = array<i64>} : (tensor<f32>) -> tensor<?x128xf32, #limosa.enc<["N"]>>
