@@ -21,8 +21,8 @@ run_suite() {
   case $1 in
   unit) ctest --test-dir build -j2 --output-on-failure --progress --timeout 600 \
     --output-junit "$LIMOSA_ROOT/$results/unit.xml" ;;
-  lit) "$VENV/bin/python" -c 'from lit.main import main; main()' build/test/lit -q \
-    --time-tests --xunit-xml-output "$results/lit.xml" ;;
+  lit) "$VENV/bin/python" -c 'from lit.main import main; main()' build/test/lit -s -v \
+    --xunit-xml-output "$results/lit.xml" ;;
   python) "$VENV/bin/python" -m pytest test/python -q --no-header -rs \
     --junitxml "$results/python.xml" ;;
   *) fail "no suite called $1; there are unit, lit and python" ;;

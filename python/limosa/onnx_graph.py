@@ -76,8 +76,8 @@ class TorchOps:
     def slice(self, x, slices):
         for axis, part in enumerate(slices):
             if part.step is not None and part.step < 0:
-                index = self.torch.arange(x.shape[axis])[::1].numpy()[part]
-                x = x.index_select(axis, self.torch.from_numpy(index.copy()))
+                index = np.arange(x.shape[axis])[part].copy()
+                x = x.index_select(axis, self.torch.from_numpy(index))
                 slices = (*slices[:axis], slice(None), *slices[axis + 1:])
         return x[slices]
 
