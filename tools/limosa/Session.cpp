@@ -8,6 +8,7 @@
 #include <cstring>
 #include <fmt/format.h>
 #include <fstream>
+#include <sstream>
 #include <unistd.h>
 
 using namespace limosa;
@@ -51,8 +52,6 @@ limosa_compile_options ModelOptions::compileOptions() {
   Options.model_path = Path.c_str();
   Options.device = Device.c_str();
   Options.isa = Isa.c_str();
-  if (!Entry.empty())
-    Options.entry = Entry.c_str();
   Options.threads = Threads;
   Options.flags = FlagPointers.data();
   Options.flag_count = uint32_t(FlagPointers.size());
@@ -172,6 +171,20 @@ openFile(ModelOptions &Options, Progress &Bar, bool &FromCache, Status &S) {
   return Model.File;
 }
 
+/// An error if one of the comma-separated devices does not exist.
+static Status findDevices(const runtime::Context &Context,
+                          const std::string &List) {
+  std::string Known;
+  for (uint32_t I = 0; I < Context.deviceCount(); ++I)
+    Known += std::string(I ? ", " : "") + Context.device(I).Properties.name;
+  std::stringstream Names(List);
+  for (std::string Name; std::getline(Names, Name, ',');)
+    if (!Context.findDevice(Name))
+      return {LIMOSA_STATUS_NOT_FOUND,
+              "there is no device '" + Name + "'; there are: " + Known};
+  return {};
+}
+
 Status Session::open(ModelOptions &Options, Progress &Bar) {
   if (access(Options.Path.c_str(), R_OK) != 0)
     return {LIMOSA_STATUS_NOT_FOUND, "cannot read " + Options.Path};
@@ -185,6 +198,8 @@ Status Session::open(ModelOptions &Options, Progress &Bar) {
   for (const std::string &Plugin : Options.Plugins)
     if (Status Failed = Context->loadPlugin(Plugin))
       return Failed;
+  if (Status Unknown = findDevices(*Context, Options.Device))
+    return Unknown;
   auto File = openFile(Options, Bar, FromCache, S);
   if (!File)
     return S;
