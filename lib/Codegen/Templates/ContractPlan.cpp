@@ -107,8 +107,14 @@ private:
     }
     P.B.Source = OperandSource::Scratch;
     auto Rows = extentOf(P.A.V, P.A.Free).constant();
-    bool UnitStride = P.B.View && !P.B.Free.empty() &&
-                      P.B.View->Dims[P.B.Free.back()].Stride.isConstant(1);
+    // Of the columns: dimensions of size 1 merge with any and say nothing.
+    bool UnitStride = false;
+    if (P.B.View)
+      for (unsigned D : llvm::reverse(P.B.Free))
+        if (!P.B.View->Dims[D].Extent.isConstant(1)) {
+          UnitStride = P.B.View->Dims[D].Stride.isConstant(1);
+          break;
+        }
     if (UnitStride && Rows && *Rows <= 8 &&
         P.A.Source == OperandSource::InPlace)
       P.B.Source = OperandSource::InPlace;
