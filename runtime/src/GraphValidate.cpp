@@ -22,7 +22,9 @@ template <typename T> uint32_t count(const flatbuffers::Vector<T> *V) {
 
 // FlatBuffers' verifier checks where a vector's length lies, not its elements.
 template <typename T> bool aligned(const flatbuffers::Vector<T> *V) {
-  return !V || reinterpret_cast<uintptr_t>(V->Data()) % alignof(T) == 0;
+  // An empty vector has no elements to lie anywhere.
+  return !V || V->size() == 0 ||
+         reinterpret_cast<uintptr_t>(V->Data()) % alignof(T) == 0;
 }
 
 class Validator {

@@ -73,7 +73,7 @@ func.func @data(%x: tensor<?x6xf32, #limosa.enc<["N"]>>, %v: tensor<f32>, %at: t
   %2 = limosa.transpose %x {perm = array<i64: 1, 0>} : (tensor<?x6xf32, #limosa.enc<["N"]>>) -> tensor<6x?xf32, #limosa.enc<["N"]>>
   // CHECK: limosa.broadcast
   %3 = limosa.broadcast %v {dims = array<i64>} : (tensor<f32>) -> tensor<2x3xf32>
-  // CHECK: limosa.slice {{.*}} starts = ["N - 1", "4"]
+  // CHECK: limosa.slice {{.*}}starts = ["N - 1", "4"]
   %4 = limosa.slice %x {starts = ["N - 1", "4"], steps = array<i64: -1, -2>} : (tensor<?x6xf32, #limosa.enc<["N"]>>) -> tensor<?x3xf32, #limosa.enc<["N"]>>
   // CHECK: limosa.pad
   %5 = limosa.pad %x, %v {low = ["1", "0"], high = ["N", "2"], interior = array<i64: 0, 0>} : (tensor<?x6xf32, #limosa.enc<["N"]>>, tensor<f32>) -> tensor<?x8xf32, #limosa.enc<["2*N + 1"]>>
