@@ -39,8 +39,11 @@ struct MicroKernel {
   /// f32, f64, i32 or i64; narrower elements of A and B are widened when
   /// loaded.
   mlir::Type AccType;
-  /// Rank-1 memrefs of f64, f32, f16, bf16 or signless integers.
+  /// Rank-1 memrefs.
   mlir::Value A, B;
+  /// Their elements: f64, f32, f16, bf16 or signless integers. f16 and bf16 may
+  /// be kept in memory as i16.
+  mlir::Type ElementA, ElementB;
   /// Whether integer elements extend with zeros.
   bool UnsignedA = false, UnsignedB = false;
   mlir::Value OffsetA, OffsetB; ///< index

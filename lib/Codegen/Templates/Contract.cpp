@@ -84,17 +84,20 @@ private:
     case OperandSource::PackedOnce:
       break;
     }
+    SmallVector<unsigned> BatchDims;
+    for (const ContractPlan::BatchDim &D : P.Batch)
+      if (D.DimB)
+        BatchDims.push_back(*D.DimB);
     PanelLayout Layout;
     Layout.PanelColumns = P.PanelColumns;
     Layout.Lanes = P.Regs.Lanes;
-    for (const ContractPlan::BatchDim &D : P.Batch)
-      if (D.DimB)
-        Layout.Batch.push_back(*D.DimB);
-    Layout.K.assign(P.B.Contract.begin(), P.B.Contract.end());
-    Layout.Columns.assign(P.B.Free.begin(), P.B.Free.end());
-    unsigned Arg = cast<BlockArgument>(P.B.V).getArgNumber();
+    Layout.Offset = *P.B.View->Offset.constant();
+    Layout.Batch = *panelDims(*P.B.View, BatchDims);
+    Layout.K = *panelDims(*P.B.View, P.B.Contract);
+    Layout.Columns = *panelDims(*P.B.View, P.B.Free);
+    unsigned Arg = P.B.View->Argument.getArgNumber();
     KB.requestPack(Arg, Layout.toString());
-    PackedGroup = Layout.groupElements(cast<RankedTensorType>(P.B.V.getType()));
+    PackedGroup = Layout.groupElements();
     MemB = KB.input(Arg).Memref;
   }
 
@@ -163,6 +166,13 @@ private:
   // Register tiles
   //===--------------------------------------------------------------------===//
 
+  /// Elements of an operand as the micro-kernel reads it; copies are widened.
+  Type elementIn(const ProductOperand &O) const {
+    if (O.Source == OperandSource::Scratch)
+      return P.AccType;
+    return elementTypeOf(O.V);
+  }
+
   void emitRegisterTile(Value Row, unsigned Rows, Value Panel,
                         ArrayRef<Value> Masks) {
     MicroKernel Kernel;
@@ -170,6 +180,8 @@ private:
     Kernel.AccType = P.AccType;
     Kernel.A = MemA;
     Kernel.B = MemB;
+    Kernel.ElementA = elementIn(P.A);
+    Kernel.ElementB = elementIn(P.B);
     Kernel.UnsignedA = P.A.Unsigned;
     Kernel.UnsignedB = P.B.Unsigned;
     bool CopyA = P.A.Source == OperandSource::Scratch;

@@ -88,20 +88,12 @@ private:
     return Product;
   }
 
-  bool isConstant(const ProductOperand &O) const {
-    auto Arg = dyn_cast<BlockArgument>(O.V);
-    func::FuncOp Func = Kernel.Func;
-    return Arg && Arg.hasOneUse() &&
-           Func.getArgAttr(Arg.getArgNumber(), "limosa.constant") &&
-           cast<RankedTensorType>(Arg.getType()).hasStaticShape();
-  }
-
   /// Constant B is packed for good. Other B is copied to panels, except for few
   /// rows, where that would cost more than it gains. A stays where it is if its
   /// strides show.
   void setSources() {
     P.A.Source = P.A.View ? OperandSource::InPlace : OperandSource::Scratch;
-    if (isConstant(P.B)) {
+    if (P.B.View && isPackable(Kernel.Func, *P.B.View)) {
       P.B.Source = OperandSource::PackedOnce;
       return;
     }

@@ -68,20 +68,14 @@ private:
   }
 
   void prepare() {
-    auto Filter = cast<RankedTensorType>(Op.getFilter().getType());
-    PanelLayout Layout;
-    Layout.PanelColumns = panelColumns();
-    Layout.Lanes = lanes();
-    Layout.Groups = P.Groups;
-    for (int64_t D = 2; D < Filter.getRank(); ++D)
-      Layout.K.push_back(D);
-    Layout.K.push_back(1);
-    Layout.Columns = {0};
-    GroupElements = Layout.groupElements(Filter);
+    int64_t Padded =
+        llvm::alignTo(P.GroupColumns, static_cast<int64_t>(lanes()));
+    GroupElements = P.depth() * Padded;
     if (P.PackedFilter) {
-      unsigned Arg = cast<BlockArgument>(Op.getFilter()).getArgNumber();
-      KB.requestPack(Arg, Layout.toString());
-      MemB = KB.input(Arg).Memref;
+      auto Filter = *getStridedView(Op.getFilter());
+      KB.requestPack(Filter.Argument.getArgNumber(),
+                     filterLayout(Filter).toString());
+      MemB = KB.input(Filter.Argument.getArgNumber()).Memref;
     } else {
       KB.remark("convolution packs its filter at run time: it is no constant");
       int64_t Elements = P.Groups > 1 ? GroupElements * P.BlockGroups
@@ -97,6 +91,21 @@ private:
     };
     UnsignedA = IsUnsigned(Op.getInput());
     UnsignedB = IsUnsigned(Op.getFilter());
+  }
+
+  PanelLayout filterLayout(const StridedView &Filter) {
+    PanelLayout Layout;
+    Layout.PanelColumns = panelColumns();
+    Layout.Lanes = lanes();
+    Layout.Groups = P.Groups;
+    Layout.Offset = *Filter.Offset.constant();
+    SmallVector<unsigned> K;
+    for (unsigned D = 2; D < Filter.Dims.size(); ++D)
+      K.push_back(D);
+    K.push_back(1);
+    Layout.K = *panelDims(Filter, K);
+    Layout.Columns = *panelDims(Filter, {0u});
+    return Layout;
   }
 
   //===--------------------------------------------------------------------===//
@@ -116,14 +125,13 @@ private:
                         P.Panels, Grouped || P.columnBlocks() == 1);
     if (!P.PackedFilter)
       KB.ifThen(negate(SameFilter), [&] { packFilter(FirstGroup, EndGroup); });
-    if (P.Copy)
-      copyImage(FirstGroup);
     KB.forLoop(FirstGroup, EndGroup, 1, [&](Value G) {
       Group = G;
-      Value Channel = M.mul(P.Copy ? M.sub(G, FirstGroup) : G,
-                            KB.constant(P.GroupChannels));
-      OffsetA = mulAdd(P.Copy ? KB.constant(0) : inputOrigin(), Channel,
-                       P.Copy ? DimExpr(1) : P.PitchC);
+      Value Channel = M.mul(G, KB.constant(P.GroupChannels));
+      if (P.Copy)
+        copyImage(Channel);
+      OffsetA =
+          P.Copy ? KB.constant(0) : mulAdd(inputOrigin(), Channel, P.PitchC);
       OffsetB = M.mul(P.PackedFilter ? G : M.sub(G, FirstGroup),
                       KB.constant(GroupElements));
       auto Rows = [&](Value Row, unsigned Count) {
@@ -282,6 +290,9 @@ private:
     Kernel.AccType = P.AccType;
     Kernel.A = MemA;
     Kernel.B = MemB;
+    Kernel.ElementA = P.Copy ? P.AccType : elementTypeOf(Op.getInput());
+    Kernel.ElementB =
+        P.PackedFilter ? elementTypeOf(Op.getFilter()) : P.AccType;
     Kernel.UnsignedA = UnsignedA;
     Kernel.UnsignedB = UnsignedB;
     Kernel.OffsetA = M.add(OffsetA, At.Base);
@@ -337,10 +348,9 @@ private:
   // Copies
   //===--------------------------------------------------------------------===//
 
-  /// The part of the image under the block's windows, zeros around it.
-  void copyImage(Value FirstGroup) {
+  /// The group's part of the image under the block's windows, zeros around it.
+  void copyImage(Value Channel) {
     const Axis &AZ = P.Axes[Z], &AY = P.Axes[Y], &AX = P.Axes[X];
-    Value Channel = M.mul(FirstGroup, KB.constant(P.GroupChannels));
     KB.forLoop(KB.constant(0), KB.constant(AZ.Window), 1, [&](Value W) {
       Value PosZ =
           M.add(position(AZ, Plane), M.mul(W, KB.constant(AZ.Dilation)));
@@ -425,12 +435,12 @@ private:
       return KB.broadcast(widenTo(KB, V, P.AccType, UnsignedA), lanes());
     };
     const Axis &AX = P.Axes[X];
-    int64_t Channels = P.blockChannels();
+    int64_t Channels = P.GroupChannels;
     bool ChannelsLast = !P.View || P.View->Dims[1].Stride.isConstant(1);
     // Whole lines of pixels are one run of memory.
     if (P.View && ChannelsLast && AX.InDilation == 1 &&
         P.View->Dims[*AX.Dim].Stride.isConstant(Channels) &&
-        AX.Pitch.isConstant(Channels) && P.BlockGroups == P.Groups) {
+        AX.Pitch.isConstant(Channels) && P.Groups == 1) {
       Value Count = M.mul(M.sub(Hi, Lo), KB.constant(Channels));
       Value To = PlaceOf(Lo);
       const TensorView &In = KB.input(P.View->Argument.getArgNumber());

@@ -3,6 +3,7 @@
 #include "ConvPlan.h"
 
 #include "ProductEmitter.h"
+#include "limosa/Codegen/Packing.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -79,10 +80,8 @@ private:
   /// In place if no window reaches over an edge and channels are neighbours.
   void setSource() {
     P.View = getStridedView(Op.getInput());
-    auto Arg = dyn_cast<BlockArgument>(Op.getFilter());
-    func::FuncOp Func = Kernel.Func;
-    P.PackedFilter = Arg && Arg.hasOneUse() &&
-                     Func.getArgAttr(Arg.getArgNumber(), "limosa.constant");
+    auto Filter = getStridedView(Op.getFilter());
+    P.PackedFilter = Filter && isPackable(Kernel.Func, *Filter);
     P.Copy = !P.View || !P.View->Dims[1].Stride.isConstant(1);
     Dims High = parseDims(Op.getPadHigh());
     for (ConvPlan::Axis &A : P.Axes)
@@ -204,7 +203,7 @@ private:
         double Blocks = Height ? llvm::divideCeil(*Height, Lines) : 16;
         if (P.Copy)
           Cost += 2.0 * P.columnBlocks() * Y.span(Lines) * X.span(Width) *
-                  Z.Window * P.blockChannels() / P.Regs.Lanes;
+                  Z.Window * P.BlockGroups * P.GroupChannels / P.Regs.Lanes;
         // Storing and calling.
         Cost += 2.0 * Pixels * P.Groups * P.GroupColumns / P.Regs.Lanes + 200;
         Blocks *= P.columnBlocks();
@@ -231,7 +230,7 @@ private:
       return;
     }
     int64_t Bytes = P.AccType.getIntOrFloatBitWidth() / 8;
-    int64_t Pixel = P.blockChannels();
+    int64_t Pixel = P.GroupChannels;
     // Neighbouring output pixels must not share cache sets.
     if (Pixel * X.Stride * Bytes % 2048 == 0)
       Pixel += 64 / Bytes;

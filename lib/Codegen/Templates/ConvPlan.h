@@ -74,13 +74,12 @@ struct ConvPlan {
     return Axes[Z].Window * Axes[Y].Window * Axes[X].Window * GroupChannels;
   }
   int64_t panelColumns() const { return int64_t(Tile.Vectors) * Regs.Lanes; }
-  int64_t blockChannels() const { return BlockGroups * GroupChannels; }
   int64_t columnBlocks() const;
   /// Blocks of pixels in one image (Linear) or one plane.
   DimExpr pixelBlocks() const;
   DimExpr planes() const;
   DimExpr imagePixels() const; ///< Linear only
-  /// Elements of the copy; 0 if there is none.
+  /// Elements of the copy of one group's channels; 0 if there is none.
   int64_t copyElements() const;
 };
 

@@ -58,11 +58,9 @@ struct Plan {
 std::optional<Plan> planDepthwise(ConvOp Op, const KernelAnalysis &Kernel,
                                   const TargetOptions &Options) {
   auto Filter = cast<RankedTensorType>(Op.getFilter().getType());
-  auto Arg = dyn_cast<BlockArgument>(Op.getFilter());
-  func::FuncOp Func = Kernel.Func;
-  if (Op.getBatchGroups() != 1 || !Filter.hasStaticShape() || !Arg ||
-      !Arg.hasOneUse() ||
-      !Func.getArgAttr(Arg.getArgNumber(), "limosa.constant"))
+  std::optional<StridedView> FilterView = getStridedView(Op.getFilter());
+  if (Op.getBatchGroups() != 1 || !Filter.hasStaticShape() || !FilterView ||
+      !isPackable(Kernel.Func, *FilterView))
     return std::nullopt;
   Plan P;
   P.Channels = Op.getFeatureGroups();
@@ -163,16 +161,17 @@ public:
 
 private:
   void prepare() {
-    auto Filter = cast<RankedTensorType>(Op.getFilter().getType());
+    StridedView Filter = *getStridedView(Op.getFilter());
+    SmallVector<unsigned> Window;
+    for (unsigned D = 2; D < Filter.Dims.size(); ++D)
+      Window.push_back(D);
     PanelLayout Layout;
     Layout.PanelColumns = Layout.Lanes = lanes();
-    Layout.Batch = {1};
-    for (int64_t D = 2; D < Filter.getRank(); ++D) {
-      Layout.K.push_back(D);
-      Taps *= Filter.getDimSize(D);
-    }
-    Layout.Columns = {0};
-    unsigned Arg = cast<BlockArgument>(Op.getFilter()).getArgNumber();
+    Layout.Offset = *Filter.Offset.constant();
+    Layout.K = *panelDims(Filter, Window);
+    Layout.Columns = *panelDims(Filter, {0u});
+    Taps = Layout.depth();
+    unsigned Arg = Filter.Argument.getArgNumber();
     KB.requestPack(Arg, Layout.toString());
     Weights = KB.input(Arg);
   }

@@ -93,7 +93,7 @@ private:
     for (unsigned R = 0; R < Kernel.rows(); ++R) {
       Value Offset = add(step(BaseA, L.StrideA, Step), Kernel.RowOffsets[R]);
       Value Element = widen(memref::LoadOp::create(B, Loc, Kernel.A, Offset),
-                            Kernel.UnsignedA);
+                            Kernel.ElementA, Kernel.UnsignedA);
       Value Splat = vector::BroadcastOp::create(B, Loc, AccVector, Element);
       for (unsigned V = 0; V < Vectors; ++V)
         Out.push_back(multiplyAdd(Splat, VecB[V], Acc[R * Vectors + V]));
@@ -106,19 +106,23 @@ private:
     auto Ty = VectorType::get({Kernel.Lanes}, Element);
     if (!Mask)
       return widen(vector::LoadOp::create(B, Loc, Ty, Kernel.B, Offset),
-                   Kernel.UnsignedB);
+                   Kernel.ElementB, Kernel.UnsignedB);
     Value Zero = arith::ConstantOp::create(B, Loc, Ty, B.getZeroAttr(Ty));
     return widen(
         vector::MaskedLoadOp::create(B, Loc, Ty, Kernel.B, Offset, Mask, Zero),
-        Kernel.UnsignedB);
+        Kernel.ElementB, Kernel.UnsignedB);
   }
 
-  Value widen(Value V, bool Unsigned) {
-    if (getElementTypeOrSelf(V.getType()) == Kernel.AccType)
+  Value widen(Value V, Type Element, bool Unsigned) {
+    auto ShapeLike = [&](Type To) -> Type {
+      auto Ty = dyn_cast<VectorType>(V.getType());
+      return Ty ? Type(Ty.clone(To)) : To;
+    };
+    if (isa<FloatType>(Element) && V.getType() != ShapeLike(Element))
+      V = arith::BitcastOp::create(B, Loc, ShapeLike(Element), V);
+    Type To = ShapeLike(Kernel.AccType);
+    if (V.getType() == To)
       return V;
-    Type To = Kernel.AccType;
-    if (auto Ty = dyn_cast<VectorType>(V.getType()))
-      To = Ty.clone(To);
     if (isa<FloatType>(Kernel.AccType))
       return arith::ExtFOp::create(B, Loc, To, V);
     if (Unsigned)
@@ -197,8 +201,11 @@ unsigned maxRows(const RegisterFile &Regs, unsigned Vectors) {
 double tileCost(unsigned Rows, unsigned Vectors) {
   double MultiplyAdd = Rows * Vectors / 2.0;
   double Loads = (Rows + Vectors) / 2.0;
-  constexpr double Latency = 4.0;
-  return std::max({MultiplyAdd, Loads, Latency});
+  // Four cycles, and some more because dependent operations do not always get
+  // their port at once.
+  constexpr double Latency = 4.5;
+  // Between tiles that the multiply-adds bound, fewer loads win.
+  return std::max({MultiplyAdd, Loads, Latency}) + 0.03 * (Rows + Vectors);
 }
 
 /// Time of `Rows x Vectors` tiles over M rows (a large number if unknown).
@@ -227,7 +234,7 @@ TileShape chooseTile(const RegisterFile &Regs, std::optional<int64_t> M,
     double Cost = Columns / Vectors * rowsCost(M, Rows, Vectors);
     if (unsigned Tail = Columns % Vectors)
       Cost += rowsCost(M, Rows, Tail);
-    if (BestCost == 0 || Cost < BestCost * 0.99) {
+    if (BestCost == 0 || Cost < BestCost) {
       Best = {Rows, Vectors};
       BestCost = Cost;
     }

@@ -7,27 +7,46 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
-#include <cstring>
 
 using namespace mlir;
 
 namespace limosa::codegen {
 
+using PanelDims = ArrayRef<PanelLayout::Dim>;
+
 static constexpr llvm::StringLiteral PanelPrefix = "panel ";
 
-static std::string joinDims(ArrayRef<int64_t> Ds) {
-  return llvm::join(
-      llvm::map_range(Ds, [](int64_t D) { return std::to_string(D); }), ".");
+static std::string joinDims(PanelDims Ds) {
+  return llvm::join(llvm::map_range(Ds,
+                                    [](PanelLayout::Dim D) {
+                                      return std::to_string(D.Extent) + ":" +
+                                             std::to_string(D.Stride);
+                                    }),
+                    ",");
 }
 
 std::string PanelLayout::toString() const {
-  return llvm::formatv("{0}nr={1} vl={2} g={3} b={4} k={5} n={6}", PanelPrefix,
-                       PanelColumns, Lanes, Groups, joinDims(Batch),
-                       joinDims(K), joinDims(Columns));
+  return llvm::formatv("{0}nr={1} vl={2} g={3} o={4} b={5} k={6} n={7}",
+                       PanelPrefix, PanelColumns, Lanes, Groups, Offset,
+                       joinDims(Batch), joinDims(K), joinDims(Columns));
 }
 
 bool PanelLayout::isPanelSpec(StringRef Text) {
   return Text.starts_with(PanelPrefix);
+}
+
+static bool parseDims(StringRef Text, SmallVectorImpl<PanelLayout::Dim> &Out) {
+  SmallVector<StringRef> Parts;
+  Text.split(Parts, ',', -1, /*KeepEmpty=*/false);
+  for (StringRef Part : Parts) {
+    auto [Extent, Stride] = Part.split(':');
+    PanelLayout::Dim D;
+    if (Extent.getAsInteger(10, D.Extent) ||
+        Stride.getAsInteger(10, D.Stride) || D.Extent < 0)
+      return false;
+    Out.push_back(D);
+  }
+  return true;
 }
 
 llvm::Expected<PanelLayout> PanelLayout::parse(StringRef Text) {
@@ -42,76 +61,86 @@ llvm::Expected<PanelLayout> PanelLayout::parse(StringRef Text) {
   Rest.split(Fields, ' ');
   for (StringRef Field : Fields) {
     auto [Key, Value] = Field.split('=');
-    SmallVector<int64_t> Numbers;
-    SmallVector<StringRef> Parts;
-    Value.split(Parts, '.', -1, /*KeepEmpty=*/false);
-    for (StringRef P : Parts)
-      if (P.getAsInteger(10, Numbers.emplace_back()))
-        return Fail();
-    if (Key == "b")
-      L.Batch = Numbers;
-    else if (Key == "k")
-      L.K = Numbers;
-    else if (Key == "n")
-      L.Columns = Numbers;
-    else if (Numbers.size() != 1)
-      return Fail();
-    else if (Key == "nr")
-      L.PanelColumns = Numbers[0];
-    else if (Key == "vl")
-      L.Lanes = Numbers[0];
-    else if (Key == "g")
-      L.Groups = Numbers[0];
-    else
+    SmallVectorImpl<Dim> *List = Key == "b"   ? &L.Batch
+                                 : Key == "k" ? &L.K
+                                 : Key == "n" ? &L.Columns
+                                              : nullptr;
+    int64_t *Number = Key == "nr"   ? &L.PanelColumns
+                      : Key == "vl" ? &L.Lanes
+                      : Key == "g"  ? &L.Groups
+                      : Key == "o"  ? &L.Offset
+                                    : nullptr;
+    bool Good = List     ? parseDims(Value, *List)
+                : Number ? !Value.getAsInteger(10, *Number)
+                         : false;
+    if (!Good)
       return Fail();
   }
   if (L.Lanes <= 0 || L.PanelColumns <= 0 || L.PanelColumns % L.Lanes ||
-      L.Groups <= 0 || (L.Groups > 1 && L.Columns.empty()))
+      L.Groups <= 0)
     return Fail();
   return L;
 }
 
-static int64_t product(RankedTensorType Ty, ArrayRef<int64_t> Ds) {
+static int64_t product(PanelDims Ds) {
   int64_t P = 1;
-  for (int64_t D : Ds)
-    P *= Ty.getDimSize(D);
+  for (PanelLayout::Dim D : Ds)
+    P *= D.Extent;
   return P;
 }
 
-int64_t PanelLayout::columns(RankedTensorType Ty) const {
-  return product(Ty, Columns) / Groups;
+int64_t PanelLayout::columns() const { return product(Columns) / Groups; }
+int64_t PanelLayout::depth() const { return product(K); }
+int64_t PanelLayout::batch() const { return product(Batch); }
+int64_t PanelLayout::groupElements() const {
+  return depth() * ((columns() + Lanes - 1) / Lanes * Lanes);
 }
-int64_t PanelLayout::depth(RankedTensorType Ty) const { return product(Ty, K); }
-int64_t PanelLayout::batch(RankedTensorType Ty) const {
-  return product(Ty, Batch);
+
+std::optional<SmallVector<PanelLayout::Dim>>
+panelDims(const StridedView &View, ArrayRef<unsigned> Which) {
+  SmallVector<PanelLayout::Dim> Out;
+  for (unsigned D : Which) {
+    auto Extent = View.Dims[D].Extent.constant();
+    auto Stride = View.Dims[D].Stride.constant();
+    if (!Extent || !Stride)
+      return std::nullopt;
+    Out.push_back({*Extent, *Stride});
+  }
+  return Out;
 }
-int64_t PanelLayout::groupElements(RankedTensorType Ty) const {
-  return depth(Ty) * ((columns(Ty) + Lanes - 1) / Lanes * Lanes);
+
+bool isPackable(func::FuncOp Kernel, const StridedView &View) {
+  BlockArgument Arg = View.Argument;
+  return Arg.hasOneUse() &&
+         Kernel.getArgAttr(Arg.getArgNumber(), "limosa.constant") &&
+         View.Offset.constant() &&
+         llvm::all_of(View.Dims,
+                      [](const StridedView::Dim &D) {
+                        return D.Extent.constant() && D.Stride.constant();
+                      }) &&
+         llvm::all_of(View.Through,
+                      [](Operation *Op) { return Op->hasOneUse(); });
 }
 
 /// Offsets of all positions of these dimensions, row-major.
-static std::vector<int64_t> offsetsOf(RankedTensorType Ty,
-                                      ArrayRef<int64_t> Strides,
-                                      ArrayRef<int64_t> Ds) {
+static std::vector<int64_t> offsetsOf(PanelDims Ds) {
   std::vector<int64_t> Out{0};
-  for (int64_t D : Ds) {
+  for (PanelLayout::Dim D : Ds) {
     std::vector<int64_t> Next;
-    Next.reserve(Out.size() * Ty.getDimSize(D));
+    Next.reserve(Out.size() * D.Extent);
     for (int64_t Base : Out)
-      for (int64_t I = 0; I < Ty.getDimSize(D); ++I)
-        Next.push_back(Base + I * Strides[D]);
+      for (int64_t I = 0; I < D.Extent; ++I)
+        Next.push_back(Base + I * D.Stride);
     Out = std::move(Next);
   }
   return Out;
 }
 
 template <typename T>
-static void packElements(const PanelLayout &L, RankedTensorType Ty,
-                         ArrayRef<int64_t> Strides, const T *In, T *Out) {
-  std::vector<int64_t> Batch = offsetsOf(Ty, Strides, L.Batch);
-  std::vector<int64_t> K = offsetsOf(Ty, Strides, L.K);
-  std::vector<int64_t> Columns = offsetsOf(Ty, Strides, L.Columns);
-  int64_t PerGroup = L.columns(Ty);
+static void packElements(const PanelLayout &L, const T *In, T *Out) {
+  std::vector<int64_t> Batch = offsetsOf(L.Batch), K = offsetsOf(L.K),
+                       Columns = offsetsOf(L.Columns);
+  int64_t PerGroup = L.columns();
   for (int64_t Base : Batch)
     for (int64_t G = 0; G < L.Groups; ++G)
       for (int64_t First = 0; First < PerGroup; First += L.PanelColumns) {
@@ -126,35 +155,29 @@ static void packElements(const PanelLayout &L, RankedTensorType Ty,
       }
 }
 
-llvm::Expected<std::vector<uint8_t>>
-packPanels(const PanelLayout &L, RankedTensorType Ty, ArrayRef<uint8_t> Bytes) {
-  if (!Ty.hasStaticShape())
-    return llvm::createStringError("only constants of static shape are packed");
-  SmallVector<bool> Seen(Ty.getRank(), false);
-  for (ArrayRef<int64_t> Ds :
-       {ArrayRef(L.Batch), ArrayRef(L.K), ArrayRef(L.Columns)})
-    for (int64_t D : Ds) {
-      if (D < 0 || D >= Ty.getRank() || Seen[D])
-        return llvm::createStringError(
-            "panel layout does not fit the constant");
-      Seen[D] = true;
+/// Whether all elements of the layout lie in a constant of `Elements`.
+static bool fitsIn(const PanelLayout &L, int64_t Elements) {
+  int64_t First = L.Offset, Last = L.Offset;
+  for (PanelDims Ds :
+       {PanelDims(L.Batch), PanelDims(L.K), PanelDims(L.Columns)})
+    for (PanelLayout::Dim D : Ds) {
+      if (D.Extent == 0)
+        return true;
+      (D.Stride < 0 ? First : Last) += (D.Extent - 1) * D.Stride;
     }
-  unsigned ElementBytes = (Ty.getElementTypeBitWidth() + 7) / 8;
-  if (llvm::is_contained(Seen, false) ||
-      Bytes.size() != size_t(Ty.getNumElements()) * ElementBytes ||
-      product(Ty, L.Columns) % L.Groups)
-    return llvm::createStringError("panel layout does not fit the constant");
+  return First >= 0 && Last < Elements;
+}
 
-  SmallVector<int64_t> Strides(Ty.getRank(), 1);
-  int64_t Stride = 1;
-  for (int64_t D : llvm::reverse(getOrder(Ty))) {
-    Strides[D] = Stride;
-    Stride *= Ty.getDimSize(D);
-  }
-  std::vector<uint8_t> Out(L.batch(Ty) * L.Groups * L.groupElements(Ty) *
+llvm::Expected<std::vector<uint8_t>> packPanels(const PanelLayout &L,
+                                                unsigned ElementBytes,
+                                                ArrayRef<uint8_t> Bytes) {
+  if (product(L.Columns) % L.Groups ||
+      !fitsIn(L, int64_t(Bytes.size() / ElementBytes)))
+    return llvm::createStringError("panel layout does not fit the constant");
+  std::vector<uint8_t> Out(L.batch() * L.Groups * L.groupElements() *
                            ElementBytes);
   auto Pack = [&]<typename T>(T) {
-    packElements(L, Ty, Strides, reinterpret_cast<const T *>(Bytes.data()),
+    packElements(L, reinterpret_cast<const T *>(Bytes.data()) + L.Offset,
                  reinterpret_cast<T *>(Out.data()));
   };
   switch (ElementBytes) {
@@ -181,7 +204,7 @@ packConstant(StringRef Spec, RankedTensorType Ty, ArrayRef<uint8_t> Bytes) {
   llvm::Expected<PanelLayout> Layout = PanelLayout::parse(Spec);
   if (!Layout)
     return Layout.takeError();
-  return packPanels(*Layout, Ty, Bytes);
+  return packPanels(*Layout, (Ty.getElementTypeBitWidth() + 7) / 8, Bytes);
 }
 
 } // namespace limosa::codegen

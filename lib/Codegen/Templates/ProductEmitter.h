@@ -24,6 +24,10 @@ constexpr int64_t TileWork = 1 << 20;
 /// What products of this result dtype are summed in.
 mlir::Type accumulatorType(mlir::Type ResultElement);
 
+inline mlir::Type elementTypeOf(mlir::Value V) {
+  return llvm::cast<mlir::RankedTensorType>(V.getType()).getElementType();
+}
+
 class ProductEmitter {
 public:
   using Value = mlir::Value;

@@ -107,7 +107,7 @@ std::optional<StridedView> getStridedView(Value V) {
     return View;
   }
   Operation *Op = V.getDefiningOp();
-  if (!isa<TransposeOp, ReshapeOp, SliceOp, BroadcastOp>(Op))
+  if (!isa<TransposeOp, ReshapeOp, SliceOp, BroadcastOp, RelayoutOp>(Op))
     return std::nullopt;
   std::optional<StridedView> View = getStridedView(Op->getOperand(0));
   if (!View)
@@ -125,6 +125,7 @@ std::optional<StridedView> getStridedView(Value V) {
           })
           .Case([&](SliceOp S) { return sliceDims(S, *View); })
           .Case([&](BroadcastOp B) { return broadcastDims(B, *View); })
+          .Case([&](RelayoutOp) { return View->Dims; })
           .Default([](Operation *) { return std::nullopt; });
   if (!NewDims)
     return std::nullopt;

@@ -15,7 +15,7 @@ namespace limosa::codegen {
 using MovePath = SmallVector<Operation *>;
 
 static bool isElementwise(Operation *Op) {
-  return Op->hasTrait<limosa::OpTrait::SameShape>();
+  return Op->hasTrait<limosa::OpTrait::SameShape>() || isa<RelayoutOp>(Op);
 }
 
 /// The moves between Root and each value that depends on it; nullopt if some op

@@ -180,6 +180,28 @@ TEST_P(ContractTest, OtherOrders) {
         GetParam());
 }
 
+/// A weight seen through a transpose and a slice is still packed once.
+TEST_P(ContractTest, ConstantBehindDataMovement) {
+  KernelFixture F(GetParam());
+  SmallVector<KernelFixture::Argument> Args = {{F.type({9, 20})},
+                                               {F.type({50, 24}), true}};
+  ASSERT_TRUE(F.compile(Args, [](CoreBuilder &B, ValueRange In) {
+    Value W = B.transpose(B.sliceDim(In[1], 1, 3, 20), {1, 0});
+    return SmallVector<Value>{B.contract(In[0], W, {}, {}, {1}, {0})};
+  }));
+  EXPECT_EQ(F.kernel().Packs.size(), 1u);
+  auto X = randomFloats(9 * 20, 1), W = randomFloats(50 * 24, 2);
+  std::vector<float> Y(9 * 50);
+  ASSERT_TRUE(F.run({X.data(), W.data()}, {Y.data()}));
+  for (int64_t I = 0; I < 9; ++I)
+    for (int64_t J = 0; J < 50; ++J) {
+      double Sum = 0;
+      for (int64_t K = 0; K < 20; ++K)
+        Sum += double(X[I * 20 + K]) * W[J * 24 + K + 3];
+      ASSERT_NEAR(Y[I * 50 + J], Sum, 1e-5);
+    }
+}
+
 TEST_P(ContractTest, Batches) {
   for (const char *Rhs : {"BHkn", "BHnk", "BkHn"})
     for (const char *Lhs : {"BHmk", "BmHk"})
@@ -232,17 +254,34 @@ TEST(PackingTest, LayoutTextRoundTrips) {
   L.PanelColumns = 48;
   L.Lanes = 16;
   L.Groups = 2;
-  L.K = {2, 3, 1};
-  L.Columns = {0};
+  L.Offset = 5;
+  L.K = {{3, 3}, {3, 1}, {16, 9}};
+  L.Columns = {{64, -144}};
   auto Parsed = codegen::PanelLayout::parse(L.toString());
   ASSERT_TRUE(bool(Parsed));
   EXPECT_EQ(Parsed->toString(), L.toString());
   for (StringRef Bad : {"", "panel ", "panel nr=48 vl=0", "panel nr=x vl=16",
-                        "panel nr=50 vl=16 n=0", "other nr=16 vl=16"}) {
+                        "panel nr=50 vl=16 n=1:1", "panel nr=16 vl=16 n=3",
+                        "other nr=16 vl=16"}) {
     auto Failed = codegen::PanelLayout::parse(Bad);
     EXPECT_FALSE(bool(Failed)) << Bad.str();
     llvm::consumeError(Failed.takeError());
   }
+}
+
+TEST(PackingTest, RefusesLayoutsThatReachOutside) {
+  codegen::PanelLayout L;
+  L.PanelColumns = L.Lanes = 16;
+  L.K = {{4, 8}};
+  L.Columns = {{8, 1}};
+  std::vector<uint8_t> Bytes(32 * 4);
+  auto Good = codegen::packPanels(L, 4, Bytes);
+  ASSERT_TRUE(bool(Good));
+  EXPECT_EQ(Good->size(), 4u * 16 * 4);
+  L.Offset = 1;
+  auto Bad = codegen::packPanels(L, 4, Bytes);
+  EXPECT_FALSE(bool(Bad));
+  llvm::consumeError(Bad.takeError());
 }
 
 } // namespace
