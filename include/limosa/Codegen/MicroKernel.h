@@ -93,8 +93,9 @@ TileShape chooseTile(const RegisterFile &Regs, std::optional<int64_t> M,
                      std::optional<int64_t> N, unsigned RowLimit = 16);
 
 /// Estimated cycles of one step of K on a tile: the multiply-add and load
-/// ports, and the latency of the accumulators' chains.
-double tileCost(unsigned Rows, unsigned Vectors);
+/// ports, the latency of the accumulators' chains, and B's way from the
+/// second-level cache.
+double tileCost(const RegisterFile &Regs, unsigned Rows, unsigned Vectors);
 
 } // namespace limosa::codegen
 

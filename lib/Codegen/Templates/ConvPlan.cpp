@@ -115,9 +115,9 @@ private:
   double blockCost(int64_t Pixels, TileShape T) const {
     int64_t PC = int64_t(T.Vectors) * P.Regs.Lanes;
     auto Rows = [&](unsigned Vectors) {
-      double Cost = Pixels / T.Rows * tileCost(T.Rows, Vectors);
+      double Cost = Pixels / T.Rows * tileCost(P.Regs, T.Rows, Vectors);
       if (Pixels % T.Rows)
-        Cost += tileCost(Pixels % T.Rows, Vectors);
+        Cost += tileCost(P.Regs, Pixels % T.Rows, Vectors);
       return Cost;
     };
     double Cost = P.GroupColumns / PC * Rows(T.Vectors);
