@@ -193,9 +193,12 @@ RegisterFile getRegisterFile(StringRef Isa, Type AccType) {
 }
 
 unsigned maxRows(const RegisterFile &Regs, unsigned Vectors) {
+  // The scheduler loads the next step's vectors early: 9 x 3 fits 32 registers
+  // on paper and spills.
+  unsigned Spare = Regs.Registers == 32 && Vectors > 2 ? 2 : 0;
   // With one vector of B the splat folds into the multiply-add's operand, and
   // more than 14 rows only add streams.
-  return std::min(14u, (Regs.Registers - Vectors - 1) / Vectors);
+  return std::min(14u, (Regs.Registers - Vectors - 1 - Spare) / Vectors);
 }
 
 double tileCost(const RegisterFile &Regs, unsigned Rows, unsigned Vectors) {
