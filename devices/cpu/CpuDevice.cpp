@@ -134,7 +134,8 @@ int32_t loadExecutable(limosa_device *Device, const char *Format,
                        const char *Isa, const void *Bytes, uint64_t Size,
                        limosa_executable **Out) {
   const limosa_host *Host = impl(Device)->Host;
-  if (std::string_view(Format) != "elf-x86_64")
+  bool Linked = std::string_view(Format) == "elf-x86_64-linked";
+  if (!Linked && std::string_view(Format) != "elf-x86_64")
     return fail(Host, LIMOSA_STATUS_UNSUPPORTED,
                 std::string("the CPU does not run code of format '") + Format +
                     "'");
@@ -145,8 +146,9 @@ int32_t loadExecutable(limosa_device *Device, const char *Format,
                     ", which this processor does not have: compile it with "
                     "--isa avx2 or on this machine");
   std::string Error;
+  std::span<const uint8_t> Code(static_cast<const uint8_t *>(Bytes), Size);
   auto Image =
-      ElfImage::load({static_cast<const uint8_t *>(Bytes), Size}, Error);
+      Linked ? ElfImage::linked(Code, Error) : ElfImage::load(Code, Error);
   if (!Image)
     return fail(Host, LIMOSA_STATUS_CORRUPT, Error);
   *Out = handle(new CpuExecutable{std::move(Image), Host});

@@ -26,6 +26,9 @@ public:
     return readHeader() && readSegments() && map() && relocate() &&
            readSymbols() && protect();
   }
+  bool runInPlace() {
+    return readHeader() && readSegments() && useInPlace() && readSymbols();
+  }
 
 private:
   bool fail(const char *Why) {
@@ -102,9 +105,21 @@ private:
       return fail("no memory for it");
     Image.Base = static_cast<uint8_t *>(Memory);
     Image.Size = Size;
+    Image.Mapped = true;
     for (const Elf64_Phdr &P : Segments)
       std::memcpy(Image.Base + P.p_vaddr, Bytes.data() + P.p_offset,
                   P.p_filesz);
+    return true;
+  }
+
+  bool useInPlace() {
+    for (const Elf64_Phdr &P : Segments)
+      if (P.p_offset != P.p_vaddr || (P.p_flags & PF_W))
+        return fail("it cannot be used where it lies");
+    if (uint64_t(Bytes.data()) % Page)
+      return fail("linked code is not at a multiple of 4096");
+    Image.Base = const_cast<uint8_t *>(Bytes.data()); // only read and called
+    Image.Size = Bytes.size();
     return true;
   }
 
@@ -228,8 +243,16 @@ std::unique_ptr<ElfImage> ElfImage::load(std::span<const uint8_t> Bytes,
   return Image;
 }
 
+std::unique_ptr<ElfImage> ElfImage::linked(std::span<const uint8_t> Bytes,
+                                           std::string &Error) {
+  std::unique_ptr<ElfImage> Image(new ElfImage);
+  if (!Loader(Bytes, *Image, Error).runInPlace())
+    return nullptr;
+  return Image;
+}
+
 ElfImage::~ElfImage() {
-  if (Base)
+  if (Mapped)
     munmap(Base, Size);
 }
 

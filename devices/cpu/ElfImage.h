@@ -26,6 +26,10 @@ public:
   /// On failure returns null and sets `Error`.
   static std::unique_ptr<ElfImage> load(std::span<const uint8_t> Bytes,
                                         std::string &Error);
+  /// Uses an image where it lies: in code that was linked into the program, at
+  /// a multiple of 4096. `Bytes` must outlive it. Nothing is mapped.
+  static std::unique_ptr<ElfImage> linked(std::span<const uint8_t> Bytes,
+                                          std::string &Error);
   ~ElfImage();
   ElfImage(const ElfImage &) = delete;
   ElfImage &operator=(const ElfImage &) = delete;
@@ -39,6 +43,7 @@ private:
 
   uint8_t *Base = nullptr;
   uint64_t Size = 0;
+  bool Mapped = false;
   std::unordered_map<std::string, void *> Functions;
 };
 

@@ -133,7 +133,7 @@ private:
       }
     }
     OpBuilder Builder(Terminator);
-    Operation *Launch = Out.outline(Builder, G.Root, U.Ops, Outputs);
+    Operation *Launch = Out.outline(Builder, G.Root, U.Ops, Outputs, G.Device);
     for (auto [Old, New] : llvm::zip_equal(Outputs, Launch->getResults()))
       Old.replaceUsesWithIf(New, [&](OpOperand &Use) {
         return !Inside.contains(Use.getOwner()) ||
@@ -181,7 +181,7 @@ LogicalResult formKernels(ModuleOp Module, const FusionOptions &Options) {
     // belong to their op.
     std::function<void(Block &)> Collect = [&](Block &B) {
       for (Operation &Op : B) {
-        if (isa<CompositeOp>(Op)) {
+        if (isa<CompositeOp>(Op) && dispatch::claimedBy(&Op).empty()) {
           Op.emitError("composite is neither claimed nor inlined");
           Failed = true;
         } else if (isa<AllGatherOp, ReduceScatterOp, PermuteOp>(Op)) {

@@ -10,6 +10,7 @@
 #include "Groups.h"
 #include "Rules.h"
 
+#include "limosa/Codegen/FusionRules.h"
 #include "limosa/IR/LimosaOps.h"
 #include "limosa/IR/Types.h"
 
@@ -22,8 +23,9 @@ namespace limosa::dispatch {
 Grouping::Grouping(BlockGraph &Graph, const FusionOptions &Options)
     : Graph(Graph), Options(Options), Owner(Graph.size(), -1),
       CopiedIn(Graph.size()), Live(Graph.size()) {
+  groupClaimed();
   for (unsigned I = 0; I < Graph.size(); ++I)
-    if (classify(Graph.op(I)) == OpClass::Heavy)
+    if (classify(Graph.op(I)) == OpClass::Heavy && Owner[I] < 0)
       growFrom(Graph.op(I));
   for (unsigned I = 0; I < Graph.size(); ++I)
     if (classify(Graph.op(I)) == OpClass::Reduce && Owner[I] < 0)
@@ -31,12 +33,34 @@ Grouping::Grouping(BlockGraph &Graph, const FusionOptions &Options)
   pullProducers();
 }
 
+/// Kernels of other devices: what each claimed, together where it takes that.
+void Grouping::groupClaimed() {
+  llvm::StringMap<unsigned> Open; // the group that still grows, by device
+  for (unsigned I = 0; I < Graph.size(); ++I) {
+    Operation *Op = Graph.op(I);
+    llvm::StringRef Device = claimedBy(Op);
+    if (Device.empty())
+      continue;
+    // Sizes that a compact finds are known after its kernel only.
+    bool Joins = Options.Fuse && !isa<CompactOp>(Op) &&
+                 llvm::is_contained(Options.SubgraphDevices, Device);
+    auto It = Open.find(Device);
+    if (Joins && It != Open.end() && !makesCycle(It->second, Op)) {
+      own(It->second, Op);
+      continue;
+    }
+    unsigned G = newGroup(Op);
+    if (Joins)
+      Open[Device] = G;
+  }
+}
+
 int Grouping::owner(Operation *Op) const {
   return Graph.contains(Op) ? Owner[Graph.index(Op)] : -1;
 }
 
 unsigned Grouping::newGroup(Operation *Root) {
-  Groups.push_back({Root, {}, {}});
+  Groups.push_back({Root, {}, {}, claimedBy(Root)});
   own(Groups.size() - 1, Root);
   return Groups.size() - 1;
 }
@@ -51,21 +75,22 @@ bool Grouping::holds(unsigned G, Operation *Op) const {
   return Owner[I] == int(G) || llvm::is_contained(CopiedIn[I], G);
 }
 
-unsigned Grouping::outputCount(unsigned G, Operation *Extra) const {
-  unsigned Count = 0;
+SmallVector<Value> Grouping::outputs(unsigned G, Operation *Extra) const {
+  SmallVector<Value> Out;
   auto IsInside = [&](Operation *User) {
     Operation *A = Graph.ancestor(User);
-    return A == User && A && (holds(G, A) || A == Extra);
+    return A == User && (holds(G, A) || A == Extra);
   };
-  auto CountOf = [&](Operation *Op) {
+  auto Add = [&](Operation *Op) {
     for (Value R : Op->getResults())
-      Count += !llvm::all_of(R.getUsers(), IsInside);
+      if (!llvm::all_of(R.getUsers(), IsInside))
+        Out.push_back(R);
   };
   for (Operation *Op : Groups[G].Owned)
-    CountOf(Op);
+    Add(Op);
   if (Extra)
-    CountOf(Extra);
-  return Count;
+    Add(Extra);
+  return Out;
 }
 
 bool Grouping::makesCycle(unsigned G, Operation *Op) const {
@@ -138,11 +163,24 @@ void Grouping::growFrom(Operation *Root) {
   else if (hasEpilogue(Root))
     growEpilogue(G);
   // Grown too far: give back what came last.
-  unsigned Max = maxOutputs(Root, Options);
-  while (Groups[G].Owned.size() > 1 && outputCount(G) > Max) {
+  while (Groups[G].Owned.size() > 1 && !isGood(G)) {
     Owner[Graph.index(Groups[G].Owned.back())] = -1;
     Groups[G].Owned.pop_back();
   }
+}
+
+/// Whether Codegen has fast code for a grown group.
+bool Grouping::isGood(unsigned G) const {
+  SmallVector<Value> Out = outputs(G);
+  if (Out.size() > maxOutputs(Groups[G].Root, Options))
+    return false;
+  if (!isa<ReduceOp>(Groups[G].Root))
+    return true;
+  SmallVector<Operation *> Ops(Groups[G].Owned);
+  llvm::sort(Ops, [&](Operation *A, Operation *B) {
+    return Graph.index(A) < Graph.index(B);
+  });
+  return codegen::isReductionChain(Ops, Out);
 }
 
 /// Adds users of the group's values in the order of the block while `Accept`
@@ -174,10 +212,9 @@ bool Grouping::tryAdd(unsigned G, Operation *Op) {
 
 void Grouping::growEpilogue(unsigned G) {
   Operation *Root = Groups[G].Root;
-  Type Domain = Root->getResult(0).getType();
   growUsers(Graph, Root, [&](Operation *Op) {
     return classify(Op) == OpClass::Pointwise &&
-           sameDomain(Op->getResult(0).getType(), Domain) && tryAdd(G, Op);
+           codegen::canBeEpilogue(Root, Op) && tryAdd(G, Op);
   });
 }
 
@@ -192,7 +229,7 @@ void Grouping::growChain(unsigned G) {
 //===----------------------------------------------------------------------===//
 
 bool Grouping::canPullInto(Operation *Producer, unsigned G) const {
-  if (!Options.Fuse || size(G) >= Options.MaxOps)
+  if (!Options.Fuse || size(G) >= Options.MaxOps || !Groups[G].Device.empty())
     return false;
   for (OpOperand &Use : Producer->getUses()) {
     Operation *User = Use.getOwner();
@@ -294,7 +331,7 @@ void Grouping::place(unsigned I) {
         if ((RootClass != OpClass::Pointwise && RootClass != OpClass::Reduce) ||
             !sameDomain(Domain, Op->getResult(0).getType()) ||
             !canPullInto(Op, G) ||
-            outputCount(G, Op) > maxOutputs(Root, Options))
+            outputs(G, Op).size() > maxOutputs(Root, Options))
           continue;
         bool Waits = llvm::any_of(Graph.after(I), [&](unsigned U) {
           return !holds(G, Graph.op(U)) && reaches(U, G);

@@ -16,6 +16,8 @@ struct Group {
   llvm::SmallVector<mlir::Operation *> Owned;
   /// Ops that it computes for itself only; others may do so too.
   llvm::SmallVector<mlir::Operation *> Copied;
+  /// Who runs it; empty for generated code.
+  llvm::StringRef Device;
 };
 
 /// What the grouping sees an op as.
@@ -43,6 +45,7 @@ public:
   bool isLive(unsigned I) const { return Live[I]; }
 
 private:
+  void groupClaimed();
   void growFrom(mlir::Operation *Root);
   void growEpilogue(unsigned G);
   void growChain(unsigned G);
@@ -55,7 +58,10 @@ private:
   bool makesCycle(unsigned G, mlir::Operation *Op) const;
   /// Whether a path leads from `From` to a member of group G.
   bool reaches(unsigned From, unsigned G) const;
-  unsigned outputCount(unsigned G, mlir::Operation *Extra = nullptr) const;
+  /// Values of the group (and of `Extra`, as if it were in it) that others use.
+  llvm::SmallVector<mlir::Value>
+  outputs(unsigned G, mlir::Operation *Extra = nullptr) const;
+  bool isGood(unsigned G) const;
   unsigned newGroup(mlir::Operation *Root);
   void own(unsigned G, mlir::Operation *Op);
   bool holds(unsigned G, mlir::Operation *Op) const;

@@ -106,8 +106,11 @@ Operation *Outliner::outline(OpBuilder &Builder, Operation *Root,
   }
   for (Operation *Op : Inlined)
     KB.clone(*Op, Map);
-  for (Operation *Op : Ops)
-    KB.clone(*Op, Map);
+  for (Operation *Op : Ops) {
+    Operation *Copy = KB.clone(*Op, Map);
+    Copy->removeAttr(DeviceAttrName);
+    Copy->removeAttr("limosa.claimed");
+  }
   SmallVector<Value> Returned;
   for (Value V : Outputs)
     Returned.push_back(Map.lookup(V));

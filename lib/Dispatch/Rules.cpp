@@ -2,6 +2,8 @@
 
 #include "Rules.h"
 
+#include "limosa/Codegen/FusionRules.h"
+#include "limosa/IR/Layout.h"
 #include "limosa/IR/LimosaOps.h"
 #include "limosa/IR/Types.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -33,17 +35,20 @@ bool isInline(Operation *Op) {
   return C && (C.getValue().isSplat() || C.getType().getRank() == 0);
 }
 
-bool isView(Operation *Op) {
-  auto Reshape = dyn_cast<ReshapeOp>(Op);
-  return Reshape && isRowMajor(Reshape.getOperand().getType()) &&
-         isRowMajor(Reshape.getType());
-}
+bool isView(Operation *Op) { return isAlias(Op); }
 
 static bool isElementwise(Operation *Op) {
   return Op->hasTrait<limosa::OpTrait::SameShape>();
 }
 
+llvm::StringRef claimedBy(Operation *Op) {
+  auto Device = Op->getAttrOfType<StringAttr>(DeviceAttrName);
+  return Device ? Device.getValue() : llvm::StringRef();
+}
+
 OpClass classify(Operation *Op) {
+  if (!claimedBy(Op).empty())
+    return OpClass::Heavy;
   if (isInline(Op))
     return OpClass::Inline;
   if (isView(Op))
@@ -101,11 +106,7 @@ ChainDomain chainDomain(Operation *Op) {
   D.Domain = cast<RankedTensorType>(Reduce.getInputs()[0].getType());
   D.Rows = cast<RankedTensorType>(Reduce.getResult(0).getType());
   D.Dims.assign(Reduce.getDims().begin(), Reduce.getDims().end());
-  // Innermost in memory: the last dims of the physical order are the reduced.
-  SmallVector<int64_t> Order = getOrder(D.Domain);
-  SmallVector<int64_t> Inner(Order.end() - D.Dims.size(), Order.end());
-  llvm::sort(Inner);
-  D.Whole = llvm::equal(Inner, D.Dims);
+  D.Whole = true;
   // One row leaves nothing to share between threads.
   auto Rows = numElements(D.Rows).constant();
   auto All = numElements(D.Domain).constant();
@@ -115,7 +116,7 @@ ChainDomain chainDomain(Operation *Op) {
 }
 
 bool joinsChain(const ChainDomain &D, Operation *Op) {
-  if (Op->getNumResults() == 0)
+  if (Op->getNumResults() == 0 || !claimedBy(Op).empty())
     return false;
   Type Result = Op->getResult(0).getType();
   bool IsRows = sameUpToUnitDims(Result, D.Rows) && isRowMajor(Result);
@@ -147,7 +148,9 @@ bool canPull(Operation *Producer, Operation *User, unsigned Operand) {
   if (isElementwise(User))
     return true;
   return llvm::TypeSwitch<Operation *, bool>(User)
-      .Case<ReduceOp>([](auto) { return true; })
+      .Case<ReduceOp>([&](auto) {
+        return codegen::keepsContiguity(Producer) || isa<IotaOp>(Producer);
+      })
       .Case<TransposeOp, SliceOp, PadOp, ConcatOp, ReshapeOp, RelayoutOp>(
           [](auto) { return true; })
       .Case<BroadcastOp>([&](BroadcastOp B) {
@@ -157,6 +160,10 @@ bool canPull(Operation *Producer, Operation *User, unsigned Operand) {
       .Case<GatherOp>([&](GatherOp) {
         return Operand == 1 ? isElementwise(Producer) || isView(Producer)
                             : isa<BroadcastOp, ConvertOp>(Producer);
+      })
+      .Case<UpdateSliceOp>([&](auto) {
+        // The block that is written; the rest has to be in memory.
+        return Operand == 1 && Producer->getNumResults() == 1;
       })
       .Default([](auto) { return false; });
 }

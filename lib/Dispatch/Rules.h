@@ -15,6 +15,9 @@ bool sameUpToUnitDims(mlir::Type A, mlir::Type B);
 /// Same shape and physical order: the same element access.
 bool sameDomain(mlir::Type A, mlir::Type B);
 
+/// The device that claimed an op, or "".
+llvm::StringRef claimedBy(mlir::Operation *Op);
+
 /// Whether a heavy op's result tile can go through pointwise ops before it is
 /// stored.
 bool hasEpilogue(mlir::Operation *Root);
@@ -27,8 +30,8 @@ struct ChainDomain {
   mlir::RankedTensorType Domain;
   mlir::RankedTensorType Rows;
   llvm::SmallVector<int64_t> Dims;
-  /// A row is contiguous and there are enough rows to share out: what follows
-  /// the reduction on the whole domain may join.
+  /// There are enough rows to share out: what follows the reduction on the
+  /// whole domain may join.
   bool Whole;
 };
 ChainDomain chainDomain(mlir::Operation *Reduce);
@@ -49,7 +52,7 @@ unsigned recomputeCost(mlir::Operation *Op, unsigned Limit);
 /// Splat constants and dims, which every kernel makes for itself.
 bool isInline(mlir::Operation *Op);
 
-/// A reshape that only renames coordinates of memory.
+/// A reshape, transpose or relayout that only renames coordinates of memory.
 bool isView(mlir::Operation *Op);
 
 } // namespace limosa::dispatch

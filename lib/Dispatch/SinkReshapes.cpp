@@ -2,7 +2,9 @@
 //
 // gelu(reshape(x)) = reshape(gelu(x)). Between a product and its activation a
 // reshape of row-major tensors hides that both walk the same elements; below
-// the activation it is a view between two kernels.
+// the activation it is a view between two kernels. Likewise a transpose with
+// scalars: below the scaling of queries it can become part of the product that
+// reads it.
 //
 //===----------------------------------------------------------------------===//
 
@@ -19,15 +21,60 @@ using namespace mlir;
 namespace limosa {
 namespace {
 
+static bool isView(Operation *Op) {
+  return isa<ReshapeOp>(Op) && dispatch::isView(Op);
+}
+
+/// One value everywhere: a splat constant, or a broadcast of a scalar.
+bool isSplat(Value V) {
+  if (auto C = V.getDefiningOp<ConstantOp>())
+    return C.getValue().isSplat();
+  auto B = V.getDefiningOp<BroadcastOp>();
+  return B && cast<RankedTensorType>(B.getOperand().getType()).getRank() == 0;
+}
+
+/// The splat `V` in another shape of its dtype.
+Value splatIn(PatternRewriter &Rewriter, Value V, RankedTensorType Ty) {
+  if (auto B = V.getDefiningOp<BroadcastOp>())
+    return BroadcastOp::create(Rewriter, V.getLoc(), Ty, B.getOperand(),
+                               B.getDimsAttr());
+  auto C = V.getDefiningOp<ConstantOp>();
+  auto Dense = dyn_cast<SplatElementsAttr>(C.getValue());
+  if (!Dense || !Ty.hasStaticShape())
+    return ReshapeOp::create(Rewriter, V.getLoc(), Ty, V);
+  auto Attr = DenseElementsAttr::get(Ty, Dense.getSplatValue<Attribute>());
+  return ConstantOp::create(Rewriter, V.getLoc(), Ty, Attr);
+}
+
+/// Whether `V` is computed by a kernel that `Op` could join.
+bool isComputed(Value V) {
+  Operation *Def = V.getDefiningOp();
+  if (!Def)
+    return false;
+  dispatch::OpClass C = dispatch::classify(Def);
+  return C == dispatch::OpClass::Pointwise || C == dispatch::OpClass::Heavy ||
+         C == dispatch::OpClass::Reduce;
+}
+
+/// The same pointwise op over other operands.
+Operation *moveTo(PatternRewriter &Rewriter, Operation *Op, ValueRange Operands,
+                  RankedTensorType Shape) {
+  auto Result = cast<RankedTensorType>(Op->getResult(0).getType());
+  OperationState State(Op->getLoc(), Op->getName(), Operands,
+                       withElementType(Shape, Result.getElementType()),
+                       Op->getAttrs());
+  return Rewriter.create(State);
+}
+
 /// What `V` is a view of in type `Shape`'s dimensions: the operand of a reshape
 /// from them, or an inline splat to be made in them.
 bool comesFrom(Value V, RankedTensorType Shape) {
   Operation *Def = V.getDefiningOp();
   if (!Def)
     return false;
-  if (auto C = dyn_cast<ConstantOp>(Def))
-    return C.getValue().isSplat();
-  return dispatch::isView(Def) && Def->hasOneUse() &&
+  if (isSplat(V))
+    return true;
+  return isView(Def) && Def->hasOneUse() &&
          sameShape(Def->getOperand(0).getType(), Shape);
 }
 
@@ -37,15 +84,15 @@ struct SinkReshape : RewritePattern {
 
   LogicalResult matchAndRewrite(Operation *Op,
                                 PatternRewriter &Rewriter) const override {
-    if (!Op->hasTrait<OpTrait::SameShape>() || Op->getNumResults() != 1)
+    if (!Op->hasTrait<OpTrait::SameShape>() || Op->getNumResults() != 1 ||
+        !dispatch::claimedBy(Op).empty())
       return failure();
     auto Result = cast<RankedTensorType>(Op->getResult(0).getType());
     if (!isRowMajor(Result))
       return failure();
     RankedTensorType Source;
     for (Value V : Op->getOperands())
-      if (Operation *Def = V.getDefiningOp();
-          Def && !Source && dispatch::isView(Def))
+      if (Operation *Def = V.getDefiningOp(); Def && !Source && isView(Def))
         Source = cast<RankedTensorType>(Def->getOperand(0).getType());
     // Views of something that is in memory already gain nothing below.
     if (!Source || !isRowMajor(Source))
@@ -67,28 +114,16 @@ struct SinkReshape : RewritePattern {
       if (auto Reshape = V.getDefiningOp<ReshapeOp>();
           Reshape && sameShape(Reshape.getOperand().getType(), Source)) {
         Operands.push_back(Reshape.getOperand());
-      } else if (auto C = V.getDefiningOp<ConstantOp>()) {
-        Operands.push_back(splatLike(Rewriter, C, Ty));
+      } else if (isSplat(V)) {
+        Operands.push_back(splatIn(Rewriter, V, Ty));
       } else {
         Operands.push_back(
             ReshapeOp::create(Rewriter, Op->getLoc(), Ty, V).getResult());
       }
     }
-    OperationState State(Op->getLoc(), Op->getName(), Operands,
-                         withElementType(Source, Result.getElementType()),
-                         Op->getAttrs());
-    Operation *Moved = Rewriter.create(State);
+    Operation *Moved = moveTo(Rewriter, Op, Operands, Source);
     Rewriter.replaceOpWithNewOp<ReshapeOp>(Op, Result, Moved->getResult(0));
     return success();
-  }
-
-  static bool isComputed(Value V) {
-    Operation *Def = V.getDefiningOp();
-    if (!Def)
-      return false;
-    dispatch::OpClass C = dispatch::classify(Def);
-    return C == dispatch::OpClass::Pointwise || C == dispatch::OpClass::Heavy ||
-           C == dispatch::OpClass::Reduce;
   }
 
   /// Whether operand `V` can be had in the shape of `Source` for free.
@@ -106,18 +141,51 @@ struct SinkReshape : RewritePattern {
     return (C == dispatch::OpClass::Outside || C == dispatch::OpClass::Heavy) &&
            !isa<ConstantOp>(Def);
   }
+};
 
-  static Value splatLike(PatternRewriter &Rewriter, ConstantOp C,
-                         RankedTensorType Ty) {
-    auto Old = cast<RankedTensorType>(C.getType());
-    if (auto Dense = dyn_cast<SplatElementsAttr>(C.getValue());
-        Dense && Ty.hasStaticShape()) {
-      auto Attr = DenseElementsAttr::get(Ty, Dense.getSplatValue<Attribute>());
-      return ConstantOp::create(Rewriter, C.getLoc(), Ty, Attr);
+struct SinkTranspose : RewritePattern {
+  explicit SinkTranspose(MLIRContext *Ctx)
+      : RewritePattern(MatchAnyOpTypeTag(), 1, Ctx) {}
+
+  LogicalResult matchAndRewrite(Operation *Op,
+                                PatternRewriter &Rewriter) const override {
+    if (!Op->hasTrait<OpTrait::SameShape>() || Op->getNumResults() != 1 ||
+        !dispatch::claimedBy(Op).empty())
+      return failure();
+    TransposeOp First;
+    for (Value V : Op->getOperands()) {
+      if (isSplat(V))
+        continue;
+      auto T = V.getDefiningOp<TransposeOp>();
+      if (!T || !T->hasOneUse() || !isRowMajor(T.getType()) ||
+          !isRowMajor(T.getOperand().getType()) ||
+          (First && First.getPerm() != T.getPerm()))
+        return failure();
+      First = T;
     }
-    return ReshapeOp::create(Rewriter, C.getLoc(),
-                             withElementType(Ty, Old.getElementType()),
-                             C.getResult());
+    if (!First || !comesFromKernel(First.getOperand()))
+      return failure();
+    auto Source = cast<RankedTensorType>(First.getOperand().getType());
+    SmallVector<Value> Operands;
+    for (Value V : Op->getOperands()) {
+      auto Ty = cast<RankedTensorType>(V.getType());
+      if (isSplat(V))
+        Operands.push_back(
+            splatIn(Rewriter, V, withElementType(Source, Ty.getElementType())));
+      else
+        Operands.push_back(V.getDefiningOp<TransposeOp>().getOperand());
+    }
+    Operation *Moved = moveTo(Rewriter, Op, Operands, Source);
+    Rewriter.replaceOpWithNewOp<TransposeOp>(Op, Op->getResult(0).getType(),
+                                             Moved->getResult(0),
+                                             First.getPermAttr());
+    return success();
+  }
+
+  static bool comesFromKernel(Value V) {
+    if (auto R = V.getDefiningOp<ReshapeOp>())
+      V = R.getOperand();
+    return isComputed(V);
   }
 };
 
@@ -125,7 +193,7 @@ struct SinkReshape : RewritePattern {
 
 LogicalResult sinkReshapes(ModuleOp Module) {
   RewritePatternSet Patterns(Module.getContext());
-  Patterns.add<SinkReshape>(Module.getContext());
+  Patterns.add<SinkReshape, SinkTranspose>(Module.getContext());
   GreedyRewriteConfig Config;
   return applyPatternsGreedily(Module, std::move(Patterns), Config);
 }

@@ -1,12 +1,15 @@
 //===- Driver.cpp - The compiler as one call ------------------------------===//
 
 #include "limosa/Driver/Driver.h"
+#include "Devices.h"
 #include "Diagnostics.h"
+#include "ModelObject.h"
 #include "PassTimer.h"
 
 #include "limosa/Codegen/Backend.h"
 #include "limosa/Codegen/Codegen.h"
 #include "limosa/Compiler.h"
+#include "limosa/Dispatch/Claims.h"
 #include "limosa/Dispatch/Fusion.h"
 #include "limosa/IR/LimosaDialect.h"
 #include "limosa/IR/Symbols.h"
@@ -14,6 +17,7 @@
 #include "limosa/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
 #include "llvm/Support/FileOutputBuffer.h"
 #include "llvm/Support/Threading.h"
 
@@ -30,10 +34,21 @@ public:
         Diagnostics(Module.getContext(), Options) {}
 
   llvm::Error transform() {
+    auto Opened = openDevices(Options);
+    if (!Opened)
+      return Opened.takeError();
+    Devices = std::move(*Opened);
+    if (llvm::Error E = offer(ClaimStage::Composites))
+      return E;
     progress("simplifying");
-    return run("inline-composites", createInlineCompositesPass(), "simplify",
-               createSimplifyPass(), "constant-fold", createConstantFoldPass(),
-               "simplify-folded", createSimplifyPass());
+    if (llvm::Error E = run("inline-composites", createInlineCompositesPass(),
+                            "simplify", createSimplifyPass(), "constant-fold",
+                            createConstantFoldPass(), "cse", createCSEPass()))
+      return E;
+    if (failed(
+            Timer.time("sink-reshapes", [&] { return sinkReshapes(Module); })))
+      return Diagnostics.takeError("sinking reshapes failed");
+    return run("simplify-folded", createSimplifyPass());
   }
 
   llvm::Error assignLayouts() {
@@ -44,11 +59,17 @@ public:
   }
 
   llvm::Error dispatch() {
+    if (llvm::Error E = offer(ClaimStage::Ops))
+      return E;
     progress("forming kernels");
     FusionOptions Fusion;
     Fusion.Fuse = Options.Fuse;
-    if (failed(Timer.time("sink-reshapes",
-                          [&] { return sinkReshapes(Module); })) ||
+    for (const auto &Device : Devices)
+      if (Device->properties().takes & LIMOSA_TAKES_SUBGRAPHS)
+        Fusion.SubgraphDevices.push_back(
+            std::string(Device->properties().name));
+    if (failed(
+            Timer.time("sink-views", [&] { return sinkReshapes(Module); })) ||
         failed(Timer.time("form-kernels",
                           [&] { return formKernels(Module, Fusion); })))
       return Diagnostics.takeError("forming kernels failed");
@@ -103,9 +124,24 @@ public:
     auto Target = getTargetInfo(Options.Isa);
     if (!Target)
       return Target.takeError();
-    Generated.Format = "elf-x86_64";
-    Generated.Isa = Target->Isa;
+    Generated.Format = Format;
+    Generated.Isa = Isa = Target->Isa;
     Generated.Bytes = std::move(*Image);
+    if (!Generated.Kernels.empty())
+      Executables.push_back(std::move(Generated));
+
+    for (auto [I, Device] : llvm::enumerate(Devices)) {
+      PlanExecutable Claimed;
+      auto Kernels = compileClaimed(Module, *Device, Claimed.Bytes);
+      if (!Kernels)
+        return Kernels.takeError();
+      if (Kernels->empty())
+        continue;
+      Claimed.Device = I + 1;
+      Claimed.Format = std::string(Device->properties().name);
+      Claimed.Kernels = std::move(*Kernels);
+      Executables.push_back(std::move(Claimed));
+    }
     return llvm::Error::success();
   }
 
@@ -117,13 +153,14 @@ public:
     Plan.Producer = "limosa " LIMOSA_VERSION;
     Plan.KeepGraphs = Options.KeepGraphs;
     Plan.Devices = {{"cpu", true}};
-    Plan.Options = {{"isa", Generated.Isa},
+    for (const auto &Device : Devices)
+      Plan.Devices.push_back(
+          {std::string(Device->properties().name),
+           (Device->properties().flags & LIMOSA_DEVICE_HOST_ADDRESSES) != 0});
+    Plan.Options = {{"isa", Isa},
                     {"fuse", Options.Fuse ? "1" : "0"},
                     {"layouts", Options.Layouts ? "1" : "0"},
                     {"threads", std::to_string(Options.Threads)}};
-    std::vector<PlanExecutable> Executables;
-    if (!Generated.Kernels.empty())
-      Executables.push_back(std::move(Generated));
     auto Program = Timer.time("plan", [&] {
       return planProgram(Module, std::move(Executables), Plan, File);
     });
@@ -148,6 +185,19 @@ public:
     return finishCode();
   }
 
+  /// The code will run where the linker puts it.
+  void linkLater() { Format = "elf-x86_64-linked"; }
+
+  llvm::Expected<std::vector<uint8_t>> toFile() {
+    if (llvm::Error E = toCode())
+      return E;
+    runtime::LimFileWriter File;
+    auto Meta = plan(File);
+    if (!Meta)
+      return Meta.takeError();
+    return File.bytes(*Meta);
+  }
+
   /// The LLVM dialect of all kernels as text.
   llvm::Expected<std::string> llvmText() {
     auto Target = getTargetInfo(Options.Isa);
@@ -169,6 +219,14 @@ public:
   ModuleOp loops() { return Compiler->loops(); }
 
 private:
+  llvm::Error offer(ClaimStage Stage) {
+    for (const auto &Device : Devices)
+      if (llvm::Error E =
+              Timer.time("offer-" + std::string(Device->properties().name),
+                         [&] { return offerToDevice(Module, *Device, Stage); }))
+        return E;
+    return llvm::Error::success();
+  }
   llvm::Error run() { return llvm::Error::success(); }
   template <typename... Rest>
   llvm::Error run(StringRef Name, std::unique_ptr<Pass> P, Rest... More) {
@@ -193,7 +251,11 @@ private:
   DiagnosticCollector Diagnostics;
   PassTimer Timer;
   std::unique_ptr<codegen::KernelCompiler> Compiler;
+  std::vector<std::unique_ptr<runtime::DeviceCompiler>>
+      Devices; // without the CPU
   PlanExecutable Generated;
+  std::vector<PlanExecutable> Executables;
+  std::string Isa, Format = "elf-x86_64";
 };
 
 llvm::Error writeText(const std::string &Path, StringRef Text) {
@@ -214,6 +276,16 @@ std::string printed(ModuleOp Module) {
   return Text;
 }
 
+/// A model's name as an identifier of C.
+std::string identifier(StringRef Name) {
+  std::string Out;
+  for (char C : Name)
+    Out += llvm::isAlnum(C) ? C : '_';
+  if (Out.empty() || llvm::isDigit(Out.front()))
+    Out.insert(0, "model_");
+  return Out;
+}
+
 llvm::Error toError(const runtime::Status &S) {
   return llvm::createStringError(S.message());
 }
@@ -229,14 +301,7 @@ void prepareContext(MLIRContext &Context) {
 
 llvm::Expected<std::vector<uint8_t>>
 compileModule(ModuleOp Module, const CompileOptions &Options) {
-  Compilation C(Module, Options);
-  if (llvm::Error E = C.toCode())
-    return E;
-  runtime::LimFileWriter File;
-  auto Meta = C.plan(File);
-  if (!Meta)
-    return Meta.takeError();
-  return File.bytes(*Meta);
+  return Compilation(Module, Options).toFile();
 }
 
 llvm::Error compileModuleToFile(ModuleOp Module, const CompileOptions &Options,
@@ -266,8 +331,17 @@ llvm::Error compileModuleToFile(ModuleOp Module, const CompileOptions &Options,
       return Text.takeError();
     return writeText(Path, *Text);
   }
-  case EmitKind::Object:
-    return llvm::createStringError("--emit=obj is not there yet");
+  case EmitKind::Object: {
+    C.linkLater();
+    auto Bytes = C.toFile();
+    if (!Bytes)
+      return Bytes.takeError();
+    auto Object = makeModelObject(*Bytes, identifier(Options.ModelName));
+    if (!Object)
+      return Object.takeError();
+    return writeText(
+        Path, {reinterpret_cast<const char *>(Object->data()), Object->size()});
+  }
   case EmitKind::Lim:
     break;
   }

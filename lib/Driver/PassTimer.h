@@ -10,6 +10,7 @@
 
 #include <chrono>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace limosa {
@@ -18,7 +19,7 @@ namespace limosa {
 class PassTimer {
 public:
   template <typename Fn> auto time(llvm::StringRef Name, Fn F) {
-    Stop S{*this, Name, std::chrono::steady_clock::now()};
+    Stop S{*this, Name.str(), std::chrono::steady_clock::now()};
     return F();
   }
   /// A step that was timed elsewhere.
@@ -35,7 +36,7 @@ public:
 private:
   struct Stop {
     PassTimer &Timer;
-    llvm::StringRef Name;
+    std::string Name;
     std::chrono::steady_clock::time_point Begin;
     ~Stop() {
       Timer.add(Name, std::chrono::duration<double>(

@@ -161,6 +161,7 @@ void EntryPlanner::emitCopy(uint32_t Src, uint32_t Dst, Scope &S) {
 }
 
 void EntryPlanner::setSymbol(StringRef Symbol, const DimExpr &E, Scope &S) {
+  Assigned.insert(Symbol);
   fb::SetSymbolT Set;
   Set.symbol = P.Exprs.symbol(Symbol);
   Set.expr = P.Exprs.add(E);

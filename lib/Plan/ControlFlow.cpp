@@ -35,13 +35,39 @@ static std::string symbolName(const DimExpr &E) {
   return S ? std::string(*S) : std::string();
 }
 
+/// Whether a dimension of a result is a symbol that nothing has bound so far.
+bool EntryPlanner::isFresh(const DimExpr &Dim) const {
+  std::string Symbol = symbolName(Dim);
+  return !Symbol.empty() && !Bounds.isKnown(Dim) && !Assigned.contains(Symbol);
+}
+
+/// A result's dimension `Dim` turned out as `Value`: gives a fresh symbol its
+/// value, once; anything else has to agree.
+void EntryPlanner::settle(const DimExpr &Dim, const DimExpr &Value,
+                          const llvm::StringSet<> &Fresh, Operation *Op,
+                          Scope &S) {
+  if (Dim == Value)
+    return;
+  if (std::string Symbol = symbolName(Dim); Fresh.contains(Symbol)) {
+    setSymbol(Symbol, Value, S);
+    return;
+  }
+  fb::AssertExprT Check;
+  Check.lhs = P.Exprs.add(Dim);
+  Check.rhs = P.Exprs.add(Value);
+  Check.message = "a result of '" + Op->getName().stripDialect().str() +
+                  "' has another size than its type says";
+  emit(std::move(Check), S);
+}
+
 //===----------------------------------------------------------------------===//
 // if
 //===----------------------------------------------------------------------===//
 
 llvm::Error EntryPlanner::planBranch(Operation *If, Region &Branch,
                                      fb::BlockT &Out,
-                                     ArrayRef<uint32_t> Results, Scope &S) {
+                                     ArrayRef<uint32_t> Results,
+                                     const llvm::StringSet<> &Fresh, Scope &S) {
   Scope B;
   openScope(B, Branch.front(), Out, &S);
   Operation *Yield = B.Body->getTerminator();
@@ -58,12 +84,12 @@ llvm::Error EntryPlanner::planBranch(Operation *If, Region &Branch,
   if (llvm::Error E = visitBlock(B))
     return E;
 
-  llvm::StringSet<> Set;
+  llvm::StringSet<> Left = Fresh;
   for (auto [V, Result] : llvm::zip(Yield->getOperands(), If->getResults()))
-    for (auto [Inner, Outer] : llvm::zip(getDims(V), getDims(Result)))
-      if (std::string Symbol = symbolName(Outer);
-          Inner != Outer && !Symbol.empty() && Set.insert(Symbol).second)
-        setSymbol(Symbol, Inner, B);
+    for (auto [Inner, Outer] : llvm::zip(getDims(V), getDims(Result))) {
+      settle(Outer, Inner, Left, If, B);
+      Left.erase(symbolName(Outer));
+    }
   for (auto [V, R] : llvm::zip(Yield->getOperands(), Results)) {
     auto From = bufferOf(V);
     if (!From)
@@ -113,15 +139,20 @@ llvm::Error EntryPlanner::visitIf(Operation *Op, Scope &S) {
   }
   ++Time;
 
+  llvm::StringSet<> Fresh;
+  for (Value Result : If.getResults())
+    for (const DimExpr &Dim : getDims(Result))
+      if (isFresh(Dim))
+        Fresh.insert(symbolName(Dim));
   fb::IfT Step;
   Step.condition = *Condition;
   Step.then_block = std::make_unique<fb::BlockT>();
   Step.else_block = std::make_unique<fb::BlockT>();
-  if (llvm::Error E =
-          planBranch(Op, If.getThenRegion(), *Step.then_block, Results, S))
+  if (llvm::Error E = planBranch(Op, If.getThenRegion(), *Step.then_block,
+                                 Results, Fresh, S))
     return E;
-  if (llvm::Error E =
-          planBranch(Op, If.getElseRegion(), *Step.else_block, Results, S))
+  if (llvm::Error E = planBranch(Op, If.getElseRegion(), *Step.else_block,
+                                 Results, Fresh, S))
     return E;
   for (auto [I, Result] : llvm::enumerate(If.getResults()))
     for (auto [D, Dim] : llvm::enumerate(getDims(Result))) {
@@ -246,16 +277,16 @@ llvm::Error EntryPlanner::visitWhile(Operation *Op, Scope &S) {
   emit(std::move(Step), S);
 
   // The results are the variables' memory; their sizes get names of their own.
-  llvm::StringSet<> Set;
   for (auto [I, Result] : llvm::enumerate(While.getResults())) {
     for (auto [Last, Dim] :
-         llvm::zip(getDims(After.getArgument(I)), getDims(Result)))
-      if (std::string Symbol = symbolName(Dim);
-          Dim != Last && !Symbol.empty() && Set.insert(Symbol).second) {
-        setSymbol(Symbol, Last, S);
-        if (auto Most = Bounds.upper(Last))
-          Bounds.define(Symbol, *Most);
-      }
+         llvm::zip(getDims(After.getArgument(I)), getDims(Result))) {
+      llvm::StringSet<> Fresh;
+      if (isFresh(Dim))
+        Fresh.insert(symbolName(Dim));
+      settle(Dim, Last, Fresh, Op, S);
+      if (auto Most = Bounds.upper(Last); Most && !Fresh.empty())
+        Bounds.define(symbolName(Dim), *Most);
+    }
     auto Target = S.Target.find(Result);
     uint32_t B = newBuffer(cast<RankedTensorType>(Result.getType()), Vars[I].In,
                            nameOf(Result));
@@ -308,7 +339,7 @@ llvm::Error EntryPlanner::planBody(Operation *Op, ArrayRef<Carried> Vars,
       for (auto [J, In] : llvm::enumerate(Launch.getInputs()))
         if (rootOf(In) == Old) {
           ++Uses;
-          InPlace = mayTakeOver(P.Kernels[Launch.getKernel()].Func, J,
+          InPlace = mayTakeOver(P.Kernels.lookup(Launch.getKernel()).Func, J,
                                 cast<OpResult>(Root).getResultNumber());
         }
       if (!InPlace || Uses != 1)

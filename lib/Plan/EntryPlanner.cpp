@@ -159,7 +159,7 @@ void EntryPlanner::planOutputTargets(Scope &S) {
         for (auto [J, In] : llvm::enumerate(Launch.getInputs()))
           if (rootOf(In) == Arg) {
             ++Uses;
-            InPlace = mayTakeOver(P.Kernels[Launch.getKernel()].Func, J,
+            InPlace = mayTakeOver(P.Kernels.lookup(Launch.getKernel()).Func, J,
                                   cast<OpResult>(Root).getResultNumber());
           }
         if (!InPlace || Uses != 1)
@@ -310,6 +310,7 @@ llvm::Error EntryPlanner::visitBind(Operation *Op, Scope &S) {
   if (!B)
     return B.takeError();
   touch(*B, S);
+  Assigned.insert(Symbol);
   fb::BindSymbolT Step;
   Step.symbol = P.Exprs.symbol(Symbol);
   Step.buffer = *B;

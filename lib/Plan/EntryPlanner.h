@@ -59,7 +59,10 @@ private:
   llvm::Error visitWhile(mlir::Operation *Op, Scope &S);
   llvm::Error planBranch(mlir::Operation *If, mlir::Region &Branch,
                          fb::BlockT &Out, llvm::ArrayRef<uint32_t> Results,
-                         Scope &S);
+                         const llvm::StringSet<> &Fresh, Scope &S);
+  bool isFresh(const DimExpr &Dim) const;
+  void settle(const DimExpr &Dim, const DimExpr &Value,
+              const llvm::StringSet<> &Fresh, mlir::Operation *Op, Scope &S);
   struct Carried;
   struct Rename;
   llvm::Error planBody(mlir::Operation *While, llvm::ArrayRef<Carried> Vars,
@@ -111,6 +114,8 @@ private:
   /// Storages that hold a loop variable or a result of `if`: only what is meant
   /// for them is written there.
   llvm::DenseSet<unsigned> Pinned;
+  /// Symbols that got a value before the step being planned.
+  llvm::StringSet<> Assigned;
   unsigned Time = 0;
 };
 

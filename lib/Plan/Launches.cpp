@@ -10,9 +10,18 @@ using namespace mlir;
 namespace limosa::plan {
 
 bool mayTakeOver(func::FuncOp Kernel, unsigned Operand, unsigned Result) {
+  if (!Kernel)
+    return false; // visitLaunch reports it
   BlockArgument Arg = Kernel.getArgument(Operand);
   Value Out = Kernel.getBody().front().getTerminator()->getOperand(Result);
-  return Arg.getType() == Out.getType() && codegen::canDonate(Arg, Out);
+  if (Arg.getType() != Out.getType())
+    return false;
+  // These write only what changes when they find both in one place.
+  Operation *Def = Out.getDefiningOp();
+  if (isa_and_nonnull<UpdateSliceOp, ScatterOp>(Def) &&
+      Def->getOperand(0) == Arg && Arg.hasOneUse())
+    return true;
+  return codegen::canDonate(Arg, Out);
 }
 
 /// The operand whose memory a result takes over: one that nothing needs after
@@ -139,6 +148,7 @@ llvm::Error EntryPlanner::visitLaunch(Operation *Op, Scope &S) {
 
   for (const CompactResult &C : K.Compacts) {
     touch(Results[C.Count], S);
+    Assigned.insert(C.Symbol);
     fb::BindSymbolT Bind;
     Bind.symbol = P.Exprs.symbol(C.Symbol);
     Bind.buffer = Results[C.Count];

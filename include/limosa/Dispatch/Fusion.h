@@ -32,10 +32,14 @@ struct FusionOptions {
   /// The most arithmetic (in multiply-adds per element) that is done twice
   /// rather than stored.
   unsigned MaxRecompute = 4;
+  /// Devices that take several of the ops they claimed as one kernel; others
+  /// get a kernel for each.
+  llvm::SmallVector<std::string, 1> SubgraphDevices;
 };
 
 /// Outlines the kernels of all functions marked `limosa.entry`, including the
-/// regions of `if` and `while`. Afterwards an entry holds launches, reshapes
+/// regions of `if` and `while`. Ops that a device claimed (`limosa.device`)
+/// become kernels of that device. Afterwards an entry holds launches, reshapes
 /// that are views, constants, control flow and symbol bindings only. Composites
 /// must be inlined or claimed before. Fails with a diagnostic at an op that no
 /// kernel can hold.
@@ -48,7 +52,8 @@ mlir::LogicalResult sinkReshapes(mlir::ModuleOp Module);
 
 /// On arguments of kernels: the value is known at compile time (unit).
 inline constexpr llvm::StringLiteral ConstantArgAttrName = "limosa.constant";
-/// On kernels: the device that runs it, if it is not generated code (string).
+/// On kernels, and on ops before they are outlined: the device that runs it, if
+/// it is not generated code (string).
 inline constexpr llvm::StringLiteral DeviceAttrName = "limosa.device";
 
 /// Names of the model's nodes in a location, without repeats, in order.

@@ -55,15 +55,15 @@ std::unique_ptr<Model> Model::compile(const std::string &Mlir,
     ADD_FAILURE() << "the module does not parse";
     return nullptr;
   }
-  auto M = std::make_unique<Model>();
+  std::vector<uint8_t> Graph;
   for (auto Func : Module->getOps<mlir::func::FuncOp>())
-    if (Func->hasAttr(EntryAttrName) && M->Graph.empty()) {
-      auto Graph = serializeGraph(Func);
-      if (!Graph) {
-        ADD_FAILURE() << llvm::toString(Graph.takeError());
+    if (Func->hasAttr(EntryAttrName) && Graph.empty()) {
+      auto Serialized = serializeGraph(Func);
+      if (!Serialized) {
+        ADD_FAILURE() << llvm::toString(Serialized.takeError());
         return nullptr;
       }
-      M->Graph = std::move(*Graph);
+      Graph = std::move(*Serialized);
     }
   auto Bytes = compileModule(*Module, Options);
   if (!Bytes) {
@@ -71,16 +71,29 @@ std::unique_ptr<Model> Model::compile(const std::string &Mlir,
     return nullptr;
   }
   size_t Size = llvm::alignTo(Bytes->size(), 64);
-  M->Memory.reset(static_cast<uint8_t *>(aligned_alloc(64, Size)));
-  std::memcpy(M->Memory.get(), Bytes->data(), Bytes->size());
+  std::unique_ptr<uint8_t, void (*)(void *)> Memory(
+      static_cast<uint8_t *>(aligned_alloc(64, Size)), free);
+  std::memcpy(Memory.get(), Bytes->data(), Bytes->size());
+  auto M = load({Memory.get(), Bytes->size()}, Options.Plugins);
+  if (M) {
+    M->Memory = std::move(Memory);
+    M->Graph = std::move(Graph);
+  }
+  return M;
+}
 
+std::unique_ptr<Model> Model::load(std::span<const uint8_t> Lim,
+                                   const std::vector<std::string> &Plugins) {
+  auto M = std::make_unique<Model>();
   runtime::Status S;
-  auto File = runtime::LimFile::fromMemory({M->Memory.get(), Bytes->size()}, S,
-                                           /*CheckData=*/true);
+  auto File = runtime::LimFile::fromMemory(Lim, S, /*CheckData=*/true);
   limosa_context_options ContextOptions = {};
   ContextOptions.size = sizeof(ContextOptions);
   ContextOptions.threads = 2;
   auto Ctx = File ? runtime::Context::create(ContextOptions, S) : nullptr;
+  for (const std::string &Plugin : Plugins)
+    if (Ctx && (S = Ctx->loadPlugin(Plugin)))
+      Ctx = nullptr;
   if (Ctx)
     M->Loaded = runtime::Module::load(Ctx, File, S);
   if (M->Loaded)
@@ -110,8 +123,11 @@ std::vector<Tensor> Model::run(std::vector<Tensor> Inputs, uint32_t Entry) {
   }
   std::vector<Tensor> Results;
   for (limosa_tensor &T : Out) {
-    Results.push_back(
-        Tensor::fromPacked(DType(T.dtype), {T.dims, T.dims + T.rank}, T.data));
+    // What replaces a state stays there.
+    Results.push_back(T.data ? Tensor::fromPacked(DType(T.dtype),
+                                                  {T.dims, T.dims + T.rank},
+                                                  T.data)
+                             : Tensor());
     limosa_tensor_release(&T);
   }
   return Results;

@@ -26,6 +26,11 @@ public:
   static std::unique_ptr<Model> compile(const std::string &Mlir,
                                         CompileOptions Options = {});
 
+  /// Loads the bytes of a file, which must outlive the model.
+  static std::unique_ptr<Model>
+  load(std::span<const uint8_t> Lim,
+       const std::vector<std::string> &Plugins = {});
+
   /// Runs entry `Entry`; empty after a failure.
   std::vector<Tensor> run(std::vector<Tensor> Inputs, uint32_t Entry = 0);
   /// What the interpreter says of the first entry.
@@ -38,8 +43,7 @@ public:
   runtime::Instance &instance() { return *Run; }
 
 private:
-  std::vector<uint8_t> Bytes; // 64-byte aligned copy of the file lies in Memory
-  std::unique_ptr<uint8_t, void (*)(void *)> Memory{nullptr, free};
+  std::unique_ptr<uint8_t, void (*)(void *)> Memory{nullptr, free}; // the file
   std::vector<uint8_t> Graph;
   std::shared_ptr<const runtime::Module> Loaded;
   std::unique_ptr<runtime::Instance> Run;
