@@ -4,6 +4,7 @@
 #include "Stages.h"
 #include "llvm/Analysis/TargetLibraryInfo.h"
 #include "llvm/Analysis/TargetTransformInfo.h"
+#include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/IntrinsicInst.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/MC/TargetRegistry.h"
@@ -12,6 +13,7 @@
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/Transforms/Utils/LowerMemIntrinsics.h"
 #include <mutex>
+#include <optional>
 
 using namespace llvm;
 
@@ -94,6 +96,44 @@ static void expandMemIntrinsics(Module &M, TargetMachine &Machine) {
   }
 }
 
+/// Writes single lanes as scalars. LLVM 22 does so itself while selecting
+/// instructions, but stores the whole wider element where the value had been
+/// truncated: an i16 lane overwrites its neighbour.
+static void scalarizeSingleLaneStores(Module &M) {
+  SmallVector<IntrinsicInst *> Work;
+  for (Function &F : M)
+    for (BasicBlock &B : F)
+      for (Instruction &I : B)
+        if (auto *Store = dyn_cast<IntrinsicInst>(&I);
+            Store && Store->getIntrinsicID() == Intrinsic::masked_store)
+          Work.push_back(Store);
+  for (IntrinsicInst *Store : Work) {
+    auto *Mask =
+        dyn_cast<Constant>(Store->getArgOperand(Store->arg_size() - 1));
+    auto *Ty = cast<FixedVectorType>(Store->getArgOperand(0)->getType());
+    std::optional<unsigned> Lane;
+    unsigned Set = 0;
+    for (unsigned I = 0; Mask && I < Ty->getNumElements(); ++I) {
+      Constant *Element = Mask->getAggregateElement(I);
+      if (Element && Element->isNullValue())
+        continue;
+      ++Set;
+      if (Element && Element->isOneValue())
+        Lane = I;
+    }
+    if (Set != 1 || !Lane)
+      continue;
+    IRBuilder<> Builder(Store);
+    Value *Element =
+        Builder.CreateExtractElement(Store->getArgOperand(0), *Lane);
+    Value *To = Builder.CreateConstInBoundsGEP1_64(
+        Ty->getElementType(), Store->getArgOperand(1), *Lane);
+    Builder.CreateAlignedStore(
+        Element, To, M.getDataLayout().getABITypeAlign(Ty->getElementType()));
+    Store->eraseFromParent();
+  }
+}
+
 void optimizeModule(Module &M, TargetMachine &Machine, const TargetInfo &Info) {
   M.setTargetTriple(Machine.getTargetTriple());
   M.setDataLayout(Machine.createDataLayout());
@@ -122,6 +162,7 @@ void optimizeModule(Module &M, TargetMachine &Machine, const TargetInfo &Info) {
   Builder.buildPerModuleDefaultPipeline(OptimizationLevel::O2).run(M, Modules);
 
   expandMemIntrinsics(M, Machine);
+  scalarizeSingleLaneStores(M);
 }
 
 Error emitModule(Module &M, TargetMachine &Machine, bool Assembly,

@@ -82,6 +82,26 @@ TEST_P(Backend, AddsWithMaskedTail) {
   }
 }
 
+/// One lane of a truncated vector is as wide as its element: LLVM 22 by itself
+/// stores 32 bits here.
+TEST_P(Backend, StoresOneNarrowLane) {
+  std::string Text = prologue("narrow", {"i32", "i16"}) + R"(
+    %mask = vector.create_mask %c1 : vector<16xi1>
+    %v = vector.load %m0[%c0] : memref<?xi32>, vector<16xi32>
+    %t = arith.trunci %v : vector<16xi32> to vector<16xi16>
+    vector.maskedstore %m1[%c0], %mask, %t
+      : memref<?xi16>, vector<16xi1>, vector<16xi16>
+    llvm.return %ok : i32
+  })";
+  auto Image = compile(Text);
+  ASSERT_TRUE(Image);
+  std::vector<int32_t> From(16, 0x00050003);
+  std::vector<int16_t> To(16, -1);
+  EXPECT_EQ(0, Image->run("narrow", {0}, {From.data(), To.data()}, 0, 1));
+  EXPECT_EQ(To[0], 3);
+  EXPECT_EQ(To[1], -1);
+}
+
 TEST_P(Backend, KeepsARegisterTileInRegisters) {
   // A 4 x 32 (or 4 x 16) tile: the accumulators are carried by the loop.
   std::string Text = prologue("tile", {"f32", "f32", "f32"}) + R"(
