@@ -1,5 +1,4 @@
-//===- ChainAnalysis.h - Reductions that share their rows -----------*- C++
-//-*-===//
+//===- ChainAnalysis.h - Reductions that share their rows -------*- C++ -*-===//
 //
 // A chain is a set of reductions over one domain and the same dimensions of it,
 // with ops between them that stay on their row: softmax, norms, arg max, mean

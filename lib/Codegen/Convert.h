@@ -1,5 +1,4 @@
-//===- Convert.h - Element conversions in registers -----------------*- C++
-//-*-===//
+//===- Convert.h - Element conversions in registers -------------*- C++ -*-===//
 
 #ifndef LIMOSA_LIB_CODEGEN_CONVERT_H
 #define LIMOSA_LIB_CODEGEN_CONVERT_H

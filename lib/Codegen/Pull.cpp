@@ -5,6 +5,7 @@
 #include "limosa/IR/LimosaOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
+#include "llvm/ADT/SmallPtrSet.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -27,10 +28,15 @@ void Puller::unbind(Value V) {
 }
 
 void Puller::forget(Value V) {
-  Memos.erase(V);
-  for (Operation *User : V.getUsers())
-    for (Value R : User->getResults())
-      forget(R);
+  SmallVector<Value> Work{V};
+  llvm::SmallPtrSet<Operation *, 16> Seen;
+  while (!Work.empty()) {
+    Value Next = Work.pop_back_val();
+    Memos.erase(Next);
+    for (Operation *User : Next.getUsers())
+      if (Seen.insert(User).second)
+        llvm::append_range(Work, User->getResults());
+  }
 }
 
 /// Whether a value computed earlier can be used where code is emitted now. Code

@@ -197,7 +197,8 @@ Value Puller::pullBroadcast(Operation *Op, Coords At, const Lanes &L) {
   for (unsigned D = 0; D < From.size(); ++D)
     if (From[D].isConstant(1))
       To.PerDim[D] = M.uniform(0);
-  // Uniform coordinates are chosen, lanes make two versions.
+  // Uniform coordinates are chosen, lanes make two versions (of versions, up to
+  // a limit: then lanes get their coordinates by arithmetic).
   SmallVector<unsigned> Branches;
   for (unsigned D : Unsure) {
     const Index &I = At.PerDim[Broadcast.getDims()[D]];
@@ -205,10 +206,13 @@ Value Puller::pullBroadcast(Operation *Op, Coords At, const Lanes &L) {
     To.PerDim[D] = I;
     if (I.isUniform())
       To.PerDim[D] = M.uniform(M.select(IsOne, KB.constant(0), I.Base));
+    else if (Versions >= MaxVersions)
+      To.PerDim[D] = M.select(IsOne, M.uniform(0), I, L.Count);
     else
       Branches.push_back(D);
   }
   Type Element = getElementTypeOrSelf(Operand.getType());
+  Versions += Branches.size();
   std::function<Value(unsigned)> Emit = [&](unsigned K) -> Value {
     if (K == Branches.size())
       return pull(Operand, To, L);
@@ -225,7 +229,9 @@ Value Puller::pullBroadcast(Operation *Op, Coords At, const Lanes &L) {
         },
         [&] { return Emit(K + 1); });
   };
-  return Emit(0);
+  Value Result = Emit(0);
+  Versions -= Branches.size();
+  return Result;
 }
 
 //===----------------------------------------------------------------------===//

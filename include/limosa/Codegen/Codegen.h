@@ -1,5 +1,4 @@
-//===- Codegen.h - Kernels of core ops to machine code --------------*- C++
-//-*-===//
+//===- Codegen.h - Kernels of core ops to machine code ----------*- C++ -*-===//
 //
 // The door to code generation. A kernel is a private function marked
 // `limosa.kernel` whose body is core ops with value semantics. `add` analyses

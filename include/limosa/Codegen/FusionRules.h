@@ -1,5 +1,4 @@
-//===- FusionRules.h - What Codegen can put into one kernel ---------*- C++
-//-*-===//
+//===- FusionRules.h - What Codegen can put into one kernel -----*- C++ -*-===//
 //
 // The predicates Dispatch forms kernels with. They answer for exactly what the
 // templates generate: a kernel formed by them always compiles on a fast path.

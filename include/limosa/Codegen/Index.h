@@ -1,5 +1,4 @@
-//===- Index.h - Coordinates of a vector of elements ----------------*- C++
-//-*-===//
+//===- Index.h - Coordinates of a vector of elements ------------*- C++ -*-===//
 //
 // A kernel computes some elements at once, one a lane. An Index says which
 // coordinate each lane has along one dimension; Coords are the coordinates of

@@ -1,5 +1,4 @@
-//===- KernelBuilder.h - The frame of a generated kernel ------------*- C++
-//-*-===//
+//===- KernelBuilder.h - The frame of a generated kernel --------*- C++ -*-===//
 //
 // Makes the kernel function with the ABI of limosa/Runtime/KernelABI.h and what
 // every template needs in it: buffers as flat memrefs, dimension expressions as

@@ -1,5 +1,4 @@
-//===- Pull.h - Values of fused ops at given coordinates ------------*- C++
-//-*-===//
+//===- Pull.h - Values of fused ops at given coordinates --------*- C++ -*-===//
 //
 // The heart of code generation. A template makes the loops of a kernel and asks
 // for "the elements of this value at these coordinates"; the puller emits code
@@ -99,6 +98,9 @@ private:
   mlir::Type laneType(mlir::Type Element, const Lanes &L);
   void remember(Value V, const Coords &At, const Lanes &L, Value Result);
 
+  /// Nested two-version broadcasts around what is being pulled.
+  static constexpr unsigned MaxVersions = 3;
+  unsigned Versions = 0;
   KernelBuilder &KB;
   llvm::DenseMap<Value, llvm::SmallVector<Memo, 2>> Memos;
   llvm::DenseMap<Value, Binding> Bindings;

@@ -1,5 +1,4 @@
-//===- Template.h - Kernel templates and how one is chosen ----------*- C++
-//-*-===//
+//===- Template.h - Kernel templates and how one is chosen ------*- C++ -*-===//
 //
 // A template knows how to turn kernels of some form into loops. Each one scores
 // a kernel; the highest score emits it. A new template is a pair of functions

@@ -9,6 +9,7 @@
 
 #include "Loops.h"
 #include "limosa/IR/LimosaOps.h"
+#include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include <set>
 
@@ -209,6 +210,15 @@ private:
 
   /// Whether elements in row-major order are read in the order of memory.
   bool isLinear(Value V) {
+    auto [Known, IsNew] = Linear.try_emplace(V, false);
+    if (!IsNew)
+      return Known->second;
+    bool Result = computeLinear(V);
+    Linear[V] = Result;
+    return Result;
+  }
+
+  bool computeLinear(Value V) {
     if (isa<BlockArgument>(V))
       return isRowMajor(V.getType());
     Operation *Op = V.getDefiningOp();
@@ -223,6 +233,7 @@ private:
   }
 
   Dims Extents;
+  llvm::DenseMap<Value, bool> Linear;
   std::set<std::pair<const void *, std::vector<int>>> Seen;
 };
 

@@ -1,5 +1,4 @@
-//===- Loops.h - Loop nests that the loop templates share -----------*- C++
-//-*-===//
+//===- Loops.h - Loop nests that the loop templates share -------*- C++ -*-===//
 
 #ifndef LIMOSA_LIB_CODEGEN_TEMPLATES_LOOPS_H
 #define LIMOSA_LIB_CODEGEN_TEMPLATES_LOOPS_H

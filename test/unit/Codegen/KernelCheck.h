@@ -1,5 +1,4 @@
-//===- KernelCheck.h - Kernels against the reference interpreter ----*- C++
-//-*-===//
+//===- KernelCheck.h - Kernels against the reference interpreter *- C++ -*-===//
 
 #ifndef LIMOSA_TEST_UNIT_CODEGEN_KERNELCHECK_H
 #define LIMOSA_TEST_UNIT_CODEGEN_KERNELCHECK_H
