@@ -73,8 +73,7 @@ bool codegen::canShareKernel(Value A, Value B) {
          getOrder(A.getType()) == getOrder(B.getType());
 }
 
-/// Whether every use of `From` on the way to the outputs is elementwise.
-static bool onlyElementwise(Value From) {
+bool codegen::usedOnlyElementwise(Value From) {
   SmallVector<Value> Work{From};
   llvm::SmallPtrSet<Operation *, 16> Seen;
   while (!Work.empty())
@@ -93,5 +92,5 @@ bool codegen::canDonate(Value Operand, Value Result) {
   Type From = Operand.getType(), To = Result.getType();
   return sameShape(From, To) && getOrder(From) == getOrder(To) &&
          getElementTypeOrSelf(From) == getElementTypeOrSelf(To) &&
-         onlyElementwise(Operand);
+         usedOnlyElementwise(Operand);
 }

@@ -356,6 +356,23 @@ Value Puller::pullPad(Operation *Op, Coords At, const Lanes &L) {
       [&] { return pullScalar(Pad.getValue()); });
 }
 
+Value Puller::pullConcatInput(Operation *Op, unsigned K, Coords At,
+                              const Lanes &L) {
+  auto Concat = cast<ConcatOp>(Op);
+  unsigned D = Concat.getDim();
+  Dims Shape = getDims(Concat.getResult());
+  SmallVector<bool> Touched(Shape.size()), Alone(Shape.size());
+  Touched[D] = true;
+  splitBefore(KB, At, Touched, Alone, Shape, L.Count);
+  Axis A = axisOf(At, D, Shape);
+  DimExpr Begin = 0;
+  for (Value V : Concat.getInputs().take_front(K))
+    Begin = Begin + getDim(V.getType(), D) * A.Inner;
+  IndexMath &M = KB.math();
+  setAxis(At, D, M.add(A.At, M.sub(KB.constant(0), KB.dim(Begin))));
+  return pull(Concat.getInputs()[K], At, L);
+}
+
 Value Puller::pullConcat(Operation *Op, Coords At, const Lanes &L) {
   auto Concat = cast<ConcatOp>(Op);
   unsigned D = Concat.getDim();
@@ -372,10 +389,7 @@ Value Puller::pullConcat(Operation *Op, Coords At, const Lanes &L) {
   for (Value V : Inputs)
     Ends.push_back(End = End + getDim(V.getType(), D) * A.Inner);
   auto Part = [&](unsigned K, const Lanes &Inside) {
-    Coords To = At;
-    DimExpr Begin = K ? Ends[K - 1] : DimExpr(0);
-    setAxis(To, D, M.add(A.At, M.sub(KB.constant(0), KB.dim(Begin))));
-    return pull(Inputs[K], To, Inside);
+    return pullConcatInput(Op, K, At, Inside);
   };
   if (A.At.isUniform()) {
     std::function<Value(unsigned)> From = [&](unsigned K) -> Value {

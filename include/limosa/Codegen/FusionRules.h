@@ -48,6 +48,10 @@ bool isReductionChain(llvm::ArrayRef<mlir::Operation *> Ops,
 /// reduction chain, of the domain's or the row's.
 bool canShareKernel(mlir::Value A, mlir::Value B);
 
+/// Whether every path from `V` to the kernel's outputs is elementwise: V is
+/// only read at the coordinates that are being written.
+bool usedOnlyElementwise(mlir::Value V);
+
 /// Whether `Result` of a kernel may take over the memory of its argument
 /// `Operand`: every path between them is elementwise and types agree, so that
 /// an element is read no later than it is written.

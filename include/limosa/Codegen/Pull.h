@@ -43,6 +43,10 @@ public:
   void bind(Value V, Binding F);
   void unbind(Value V);
 
+  /// Elements of a concat's result where all of them come from its input K.
+  Value pullConcatInput(mlir::Operation *Concat, unsigned K, Coords At,
+                        const Lanes &L);
+
   /// Runs a region over rank-0 tensors on register values (scalars or vectors
   /// of one length). `Narrow` false keeps f16 and bf16 results unrounded: for
   /// accumulators.

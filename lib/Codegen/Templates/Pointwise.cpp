@@ -9,6 +9,7 @@
 #include "Loops.h"
 #include "limosa/Codegen/FusionRules.h"
 #include "limosa/IR/LimosaOps.h"
+#include "llvm/ADT/SmallPtrSet.h"
 
 using namespace mlir;
 using namespace limosa;
@@ -111,6 +112,8 @@ struct Nest {
   int64_t Chunk = 1; ///< elements of the inner dimension per tile
   unsigned N = 0, Unroll = 1;
   DimExpr Grid = 1;
+  /// A concatenation along the inner loop, whose inputs get a loop each.
+  ConcatOp Parts;
 };
 
 /// What an element costs: decides tile sizes and unrolling.
@@ -128,6 +131,37 @@ static Weight weightOf(const KernelAnalysis &Kernel) {
     Ops += pullCost(Op) == PullCost::Cheap;
   }
   return Ops > 24 ? Weight::Heavy : Weight::Light;
+}
+
+/// A concatenation of the nest's shape that is read in place, if the inner loop
+/// runs along its dimension.
+static ConcatOp findParts(const KernelAnalysis &Kernel, const Nest &Plan) {
+  constexpr unsigned MaxParts = 8;
+  SmallVector<Value> Work;
+  for (unsigned O : Plan.Outputs) {
+    if (getDims(Kernel.Outputs[O]) != Plan.Shape)
+      return {};
+    Work.push_back(Kernel.Outputs[O]);
+  }
+  llvm::SmallPtrSet<Operation *, 16> Seen;
+  while (!Work.empty()) {
+    Operation *Op = Work.pop_back_val().getDefiningOp();
+    if (!Op || !Seen.insert(Op).second)
+      continue;
+    if (Op->hasTrait<limosa::OpTrait::SameShape>())
+      llvm::append_range(Work, Op->getOperands());
+    auto Concat = dyn_cast<ConcatOp>(Op);
+    if (!Concat || Concat.getInputs().size() > MaxParts ||
+        !usedOnlyElementwise(Concat.getResult()))
+      continue;
+    for (unsigned D : Plan.Inner) {
+      if (D == Concat.getDim())
+        return Concat;
+      if (!Plan.Shape[D].isConstant(1))
+        break;
+    }
+  }
+  return {};
 }
 
 static Nest planNest(KernelBuilder &KB, const KernelAnalysis &Kernel,
@@ -176,6 +210,8 @@ static Nest planNest(KernelBuilder &KB, const KernelAnalysis &Kernel,
         1, DimExpr::floorDiv(Elements, DimExpr::max(1, Plan.InnerExtent)));
   Plan.Grid = DimExpr::ceilDiv(Plan.OuterExtent, Plan.RowsPerTile) *
               DimExpr::ceilDiv(Plan.InnerExtent, Plan.Chunk);
+  if (Plan.N != 0)
+    Plan.Parts = findParts(Kernel, Plan);
   return Plan;
 }
 
@@ -203,27 +239,48 @@ static void emitTile(KernelBuilder &KB, const KernelAnalysis &Kernel, Puller &P,
     Hi = M.min(M.add(Lo, KB.constant(Plan.Chunk)), Hi);
   }
   auto Row = [&](Value Outer) {
-    vectorLoop(KB, Lo, Hi, Plan.N, Plan.Unroll, Mask,
-               [&](const Index &Inner, const Lanes &L) {
-                 Coords At(Plan.Shape.size());
-                 setDims(At, Plan.Outer, M.uniform(Outer));
-                 setDims(At, Plan.Inner, Inner);
-                 // All values first: stores may overwrite donated arguments.
-                 SmallVector<Value> Values;
-                 SmallVector<Coords, 2> Where;
-                 for (unsigned O : Plan.Outputs) {
-                   Dims Shape = getDims(Kernel.Outputs[O]);
-                   Where.push_back(
-                       Shape == Plan.Shape
-                           ? At
-                           : reshapeCoords(KB, At, Plan.Shape, Shape, L.Count));
-                   Values.push_back(P.pull(Kernel.Outputs[O], Where.back(), L));
-                 }
-                 for (auto [O, V, C] : llvm::zip(Plan.Outputs, Values, Where)) {
-                   const TensorView &View = KB.output(O);
-                   KB.store(View, KB.offset(View, C, L.Count), V, L);
-                 }
-               });
+    auto Store = [&](const Index &Inner, const Lanes &L) {
+      Coords At(Plan.Shape.size());
+      setDims(At, Plan.Outer, M.uniform(Outer));
+      setDims(At, Plan.Inner, Inner);
+      // All values first: stores may overwrite donated arguments.
+      SmallVector<Value> Values;
+      SmallVector<Coords, 2> Where;
+      for (unsigned O : Plan.Outputs) {
+        Dims Shape = getDims(Kernel.Outputs[O]);
+        Where.push_back(Shape == Plan.Shape ? At
+                                            : reshapeCoords(KB, At, Plan.Shape,
+                                                            Shape, L.Count));
+        Values.push_back(P.pull(Kernel.Outputs[O], Where.back(), L));
+      }
+      for (auto [O, V, C] : llvm::zip(Plan.Outputs, Values, Where)) {
+        const TensorView &View = KB.output(O);
+        KB.store(View, KB.offset(View, C, L.Count), V, L);
+      }
+    };
+    if (!Plan.Parts) {
+      vectorLoop(KB, Lo, Hi, Plan.N, Plan.Unroll, Mask, Store);
+      return;
+    }
+    ConcatOp Concat = Plan.Parts;
+    unsigned D = Concat.getDim();
+    DimExpr Step = 1, End = 0; // of the dimensions inside the concatenated one
+    for (unsigned Dim : llvm::reverse(Plan.Inner)) {
+      if (Dim == D)
+        break;
+      Step = Step * Plan.Shape[Dim];
+    }
+    for (auto [K, Input] : llvm::enumerate(Concat.getInputs())) {
+      Value First = M.max(Lo, KB.dim(End));
+      End = End + getDim(Input.getType(), D) * Step;
+      Value Last = M.max(M.min(Hi, KB.dim(End)), First);
+      P.bind(Concat.getResult(),
+             [&P, Concat, K = unsigned(K)](const Coords &At, const Lanes &L) {
+               return P.pullConcatInput(Concat, K, At, L);
+             });
+      vectorLoop(KB, First, Last, Plan.N, Plan.Unroll, Mask, Store);
+    }
+    P.unbind(Concat.getResult());
   };
   if (Plan.OuterExtent.isConstant(1)) {
     Row(KB.constant(0));

@@ -9,8 +9,8 @@
 //  - a parallel dimension is fastest (or rows are shorter than a vector): every
 //    lane is a row.
 //
-// One row is computed by one worker: a reduction to few elements of many is
-// split by Dispatch.
+// One row is computed by one worker, in one order: the same bits on any number
+// of threads.
 //
 //===----------------------------------------------------------------------===//
 

@@ -254,6 +254,36 @@ TEST(Pointwise, Concat) {
   }
 }
 
+TEST(Pointwise, ConcatOfChannelsWithEpilogue) {
+  for (const char *Order : {"", ", [0, 2, 3, 1]"}) {
+    auto Type = [&](int Channels) -> std::string {
+      return llvm::formatv("tensor<?x{0}x?x?xf32, #limosa.enc<[\"N\", \"H\", "
+                           "\"W\"]{1}>>",
+                           Channels, Order);
+    };
+    std::string Text = R"(func.func private @k(%a: A, %b: B, %c: R) -> R {
+      %0 = limosa.concat %a, %b {dim = 1 : i64} : (A, B) -> R
+      %1 = limosa.mul %0, %c : (R, R) -> R
+      return %1 : R
+    })";
+    Text = replaceAll(Text, "A", Type(5));
+    Text = replaceAll(Text, "B", Type(19));
+    Text = replaceAll(Text, "R", Type(24));
+    checkKernel(Text, {.Symbols = {{"N", 1}, {"H", 3}, {"W", 7}}});
+    checkKernel(Text, {.Symbols = {{"N", 2}, {"H", 8}, {"W", 16}}});
+  }
+}
+
+TEST(Pointwise, ManyDiamonds) {
+  std::string Text = "func.func private @k(%v0: T, %w: T) -> T {\n";
+  for (int I = 0; I < 40; ++I)
+    Text += llvm::formatv("%n{0} = limosa.neg %v{0} : (T) -> T\n"
+                          "%v{1} = limosa.max %v{0}, %n{0} : (T, T) -> T\n",
+                          I, I + 1);
+  Text += "return %v40 : T }";
+  checkKernel(replaceAll(Text, "T", "tensor<3x21xf32>"));
+}
+
 TEST(Pointwise, Gather) {
   std::string Embedding =
       R"(func.func private @k(%a: tensor<50x33xf32>, %i: tensor<?x?x1xi64, #limosa.enc<["B", "S"]>>) -> R {
