@@ -50,6 +50,8 @@ public:
         })
         .Case([&](IotaOp I) { alone(At[I.getDim()]); })
         .Case([&](DimOp) {})
+        // Read once per row; its own loops see to its input.
+        .Case([&](ReduceOp) {})
         .Case([&](TransposeOp T) {
           Map To(At.size());
           for (unsigned D = 0; D < At.size(); ++D)
