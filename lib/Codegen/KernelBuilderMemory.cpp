@@ -4,6 +4,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace limosa;
@@ -70,8 +71,11 @@ Value KernelBuilder::toMemory(Value Register, Type Element) {
 Value KernelBuilder::broadcast(Value V, unsigned N) {
   if (N == 0 || isa<VectorType>(V.getType()))
     return V;
-  return vector::BroadcastOp::create(
-      B, Loc, VectorType::get({int64_t(N)}, V.getType()), V);
+  auto Ty = VectorType::get({int64_t(N)}, V.getType());
+  Attribute Constant;
+  if (matchPattern(V, m_Constant(&Constant)))
+    return splat(Constant, Ty);
+  return vector::BroadcastOp::create(B, Loc, Ty, V);
 }
 
 Value KernelBuilder::firstLanes(Value Count, unsigned N) {
