@@ -1,0 +1,89 @@
+//===- KnownTest.cpp - Shape arithmetic on expressions --------------------===//
+
+#include "Known.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/MLIRContext.h"
+
+#include "gtest/gtest.h"
+
+using namespace mlir;
+using namespace limosa;
+using namespace limosa::onnximport;
+
+namespace {
+
+class Known : public ::testing::Test {
+protected:
+  MLIRContext Context;
+  Type I64 = IntegerType::get(&Context, 64), F32 = Float32Type::get(&Context);
+  DimExpr N = DimExpr::symbol("N"), S = DimExpr::symbol("S");
+
+  KnownRef vec(ArrayRef<DimExpr> V) {
+    return std::make_shared<KnownTensor>(KnownTensor::vector(V));
+  }
+  KnownRef num(const KnownNumber &V) {
+    return std::make_shared<KnownTensor>(KnownTensor::scalar(V));
+  }
+  std::string eval(StringRef Op, ArrayRef<KnownRef> In, Type E,
+                   Type Result = {}, int64_t Axis = 0) {
+    auto Int = [&](StringRef Name, int64_t D) {
+      return Name == "axis" ? Axis : D;
+    };
+    auto Ints = [](StringRef) -> std::optional<SmallVector<int64_t>> {
+      return std::nullopt;
+    };
+    auto Tensor = [](StringRef) { return KnownRef(); };
+    KnownRef T =
+        evalKnown({Op, 17, In, E, Result ? Result : E, Int, Ints, Tensor});
+    if (!T)
+      return "unknown";
+    std::string Text;
+    for (const KnownNumber &V : T->Elements) {
+      Text += (Text.empty() ? "" : ", ") + V.Num.toString();
+      if (V.Den != 1)
+        Text += "/" + std::to_string(V.Den);
+    }
+    return Text;
+  }
+};
+
+TEST_F(Known, IntegersFollowExpressions) {
+  EXPECT_EQ(eval("Mul", {num(N), num(S)}, I64), "N*S");
+  EXPECT_EQ(eval("Div", {num(N * S), num(S)}, I64), "N");
+  EXPECT_EQ(eval("Div", {num(KnownNumber(-7)), num(KnownNumber(2))}, I64),
+            "-3");
+  EXPECT_EQ(eval("Div", {num(N), num(KnownNumber(0))}, I64), "unknown");
+  EXPECT_EQ(eval("Concat", {vec({N}), vec({DimExpr(-1)})}, I64), "N, -1");
+  EXPECT_EQ(eval("Gather", {vec({N, S}), num(KnownNumber(-1))}, I64), "S");
+  EXPECT_EQ(eval("Gather", {vec({N, S}), num(KnownNumber(2))}, I64), "unknown");
+  EXPECT_EQ(eval("ReduceProd", {vec({N, S, DimExpr(2)})}, I64), "2*N*S");
+}
+
+TEST_F(Known, ComparisonsOnlyWhereTheyShow) {
+  Type Bool = IntegerType::get(&Context, 1);
+  EXPECT_EQ(
+      eval("Equal", {vec({N, DimExpr(-1)}), num(KnownNumber(-1))}, I64, Bool),
+      "0, 1");
+  EXPECT_EQ(eval("Equal", {num(N), num(S)}, I64, Bool), "unknown");
+  EXPECT_EQ(eval("Less", {num(N), num(N + DimExpr(1))}, I64, Bool), "1");
+}
+
+TEST_F(Known, ScaleFactorsAreExact) {
+  KnownNumber Half(DimExpr(1), 2);
+  EXPECT_EQ(eval("Mul", {num(N), num(Half)}, F32), "N/2");
+  EXPECT_EQ(eval("Floor", {num(KnownNumber(N, 2))}, F32), "floordiv(N, 2)");
+  EXPECT_EQ(eval("Ceil", {num(KnownNumber(N, 2))}, F32), "floordiv(N + 1, 2)");
+  EXPECT_EQ(eval("Cast", {num(KnownNumber(N, 2))}, F32, I64), "floordiv(N, 2)");
+}
+
+TEST_F(Known, ConstantsThatAreNoScaleFactorsStayOut) {
+  auto Attr = [&](float V) {
+    return DenseElementsAttr::get(RankedTensorType::get({1}, F32), V);
+  };
+  EXPECT_TRUE(readKnown(Attr(0.25f)));
+  EXPECT_FALSE(readKnown(Attr(0.1f)));
+  EXPECT_FALSE(readKnown(Attr(std::numeric_limits<float>::infinity())));
+  EXPECT_FALSE(readKnown(Attr(-0.0f)));
+}
+
+} // namespace
