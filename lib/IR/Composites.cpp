@@ -13,8 +13,9 @@ ArrayRef<CompositeDef> limosa::allComposites() {
   static const std::vector<CompositeDef> All = [] {
     std::vector<CompositeDef> List;
     for (ArrayRef<CompositeDef> Family :
-         {composites::activations(), composites::elementary(),
-          composites::norms(), composites::recurrences()})
+         {composites::activations(), composites::attentions(),
+          composites::elementary(), composites::norms(),
+          composites::recurrences()})
       llvm::append_range(List, Family);
     llvm::sort(List, [](const CompositeDef &A, const CompositeDef &B) {
       return std::tuple(StringRef(A.Name), A.Version) <

@@ -15,7 +15,7 @@ ArrayRef<ArrayRef<OpEntry>> limosa::onnximport::allOps() {
       elementwiseOps(), activationOps(), shapeOps(),     dataOps(),
       gatherOps(),      matmulOps(),     convOps(),      poolOps(),
       normOps(),        reduceOps(),     recurrentOps(), resizeOps(),
-      controlOps(),     quantizeOps()};
+      controlOps(),     quantizeOps(),   attentionOps(), randomOps()};
   return Families;
 }
 

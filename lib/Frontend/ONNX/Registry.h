@@ -61,6 +61,8 @@ llvm::ArrayRef<OpEntry> recurrentOps();
 llvm::ArrayRef<OpEntry> resizeOps();
 llvm::ArrayRef<OpEntry> controlOps();
 llvm::ArrayRef<OpEntry> quantizeOps();
+llvm::ArrayRef<OpEntry> attentionOps();
+llvm::ArrayRef<OpEntry> randomOps();
 
 } // namespace limosa::onnximport
 

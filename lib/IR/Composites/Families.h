@@ -22,6 +22,7 @@ using Values = llvm::SmallVector<mlir::Value>;
 using Kind = CompositeAttr::Kind;
 
 llvm::ArrayRef<CompositeDef> activations();
+llvm::ArrayRef<CompositeDef> attentions();
 llvm::ArrayRef<CompositeDef> elementary();
 llvm::ArrayRef<CompositeDef> norms();
 llvm::ArrayRef<CompositeDef> recurrences();

@@ -35,7 +35,7 @@ TEST(ImportOnnx, NamesSymbolsAndLocations) {
   EXPECT_EQ(Main.getArgAttrOfType<StringAttr>(0, NameAttrName).getValue(), "x");
   EXPECT_EQ(Main.getResultAttrOfType<StringAttr>(0, NameAttrName).getValue(),
             "y");
-  auto Symbols = (*Module)->getAttrOfType<DictionaryAttr>(SymbolsAttrName);
+  auto Symbols = (**Module)->getAttrOfType<DictionaryAttr>(SymbolsAttrName);
   EXPECT_TRUE(Symbols.contains("batch_size"));
   auto Contract = *Main.getOps<ContractOp>().begin();
   auto Loc = dyn_cast<NameLoc>(Contract.getLoc());
