@@ -1,7 +1,8 @@
 //===- Devices.cpp - limosa devices ---------------------------------------===//
 
 #include "Command.h"
-#include "limosa/limosa.h"
+#include "ReferenceDevice.h"
+#include "limosa/Runtime/Context.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -17,25 +18,25 @@ struct DevicesOptions {
   bool Json = false;
 };
 
-runtime::Status lastError(int32_t Code) { return {Code, limosa_last_error()}; }
-
 runtime::Status list(const DevicesOptions &Options) {
-  limosa_context *Raw = nullptr;
-  if (int32_t Code = limosa_context_create(nullptr, &Raw))
-    return lastError(Code);
-  std::unique_ptr<limosa_context, decltype(&limosa_context_destroy)> Context(
-      Raw, limosa_context_destroy);
+  runtime::Status S;
+  limosa_context_options Settings = {};
+  Settings.size = sizeof(Settings);
+  auto Context = runtime::Context::create(Settings, S);
+  if (!Context)
+    return S;
+  if (runtime::Status Failed =
+          Context->addDriver(limosa_reference_device_query))
+    return Failed;
   for (const std::string &Plugin : Options.Plugins)
-    if (int32_t Code = limosa_context_load_plugin(Raw, Plugin.c_str()))
-      return lastError(Code);
+    if (runtime::Status Failed = Context->loadPlugin(Plugin))
+      return Failed;
   Table Lines({"device", "what it is"});
   auto List = nlohmann::ordered_json::array();
-  for (uint32_t D = 0, E = limosa_context_device_count(Raw); D < E; ++D) {
-    const char *Name = "", *Description = "";
-    if (int32_t Code = limosa_context_device(Raw, D, &Name, &Description))
-      return lastError(Code);
-    Lines.row({Name, Description});
-    List.push_back({{"name", Name}, {"description", Description}});
+  for (uint32_t D = 0; D < Context->deviceCount(); ++D) {
+    const limosa_device_properties &P = Context->device(D).Properties;
+    Lines.row({P.name, P.description});
+    List.push_back({{"name", P.name}, {"description", P.description}});
   }
   if (Options.Json)
     fmt::print("{}\n", List.dump(2));

@@ -23,7 +23,9 @@ namespace limosa::tool {
 /// A result of a launch that is not what the reference says.
 struct WrongResult {
   uint32_t Launch;
-  const fb::Kernel *Kernel;
+  std::string Kernel, Template;
+  std::string Ops, Nodes; ///< What the kernel stands for (ProgramView.h).
+  unsigned OpCount;
   std::string Value; ///< The model's name of the result, or its number.
   std::string Op;    ///< The op that makes it, with its place in the model.
   Difference Apart;
@@ -42,14 +44,18 @@ public:
   /// Why some launches could not be checked; each reason once.
   const std::set<std::string> &unchecked() const { return Unchecked; }
   double worst() const { return Worst; }
+  /// Results beyond the tolerance by no more than rounding does there.
+  unsigned rounding() const { return Rounding; }
 
 private:
   bool prepare(const runtime::LaunchView &Launch);
   bool takeInput(const runtime::LaunchView &Launch, uint32_t Argument);
   const fb::Constant *constantOf(const runtime::LaunchView &Launch,
                                  uint32_t Argument) const;
-  bool evaluateGraph(const runtime::LaunchView &Launch,
-                     std::vector<reference::Tensor> &Results);
+  std::vector<int64_t> symbolsOf(const fb::Graph &Graph) const;
+  /// Whether rounding explains a difference from the reference (see Widen.h).
+  bool isRounding(const fb::Graph &Graph, uint32_t Result,
+                  const HostTensor &Got, const HostTensor &Want);
   void compareResult(const runtime::LaunchView &Launch, uint32_t Argument,
                      uint32_t Result, const reference::Tensor &Expected);
   bool skip(const std::string &Why) {
@@ -64,7 +70,7 @@ private:
   bool Ready = false;
   std::vector<WrongResult> Wrong;
   std::set<std::string> Unchecked;
-  unsigned Checked = 0;
+  unsigned Checked = 0, Rounding = 0;
   double Worst = 0;
 };
 

@@ -1,11 +1,11 @@
 //===- Peers.cpp - Other engines, each in a helper process ----------------===//
 
 #include "Peers.h"
+#include "Session.h"
 
 #include <csignal>
 #include <cstdlib>
 #include <fcntl.h>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -13,36 +13,24 @@
 
 using namespace limosa;
 using namespace limosa::tool;
-namespace fs = std::filesystem;
 
 extern char **environ;
 
 namespace {
-
-fs::path executableFolder() {
-  std::error_code Ignored;
-  return fs::read_symlink("/proc/self/exe", Ignored).parent_path();
-}
 
 /// $LIMOSA_PYTHON, the clone's environment for a command in its build folder,
 /// or python3.
 std::string findPython() {
   if (const char *Chosen = std::getenv("LIMOSA_PYTHON"))
     return Chosen;
-  fs::path Own = executableFolder() / "../../.venv/bin/python";
-  std::error_code Ignored;
-  return fs::exists(Own, Ignored) ? Own.string() : "python3";
+  std::string Own = besideExecutable("../.venv/bin/python");
+  return Own.empty() ? "python3" : Own;
 }
 
 std::string findScript() {
-  std::error_code Ignored;
-  for (const char *Place :
-       {"../python/limosa/bench_peers.py", "../share/limosa/bench_peers.py"}) {
-    fs::path Path = executableFolder() / Place;
-    if (fs::exists(Path, Ignored))
-      return Path.string();
-  }
-  return {};
+  std::string InBuild = besideExecutable("python/limosa/bench_peers.py");
+  return InBuild.empty() ? besideExecutable("share/limosa/bench_peers.py")
+                         : InBuild;
 }
 
 /// Starts Python with pipes to its standard input and output.

@@ -1,11 +1,13 @@
 //===- Session.cpp - A model that a command works on ----------------------===//
 
 #include "Session.h"
+#include "ReferenceDevice.h"
 #include "limosa/Runtime/Compile.h"
 #include "limosa/Runtime/SymbolExpr.h"
 
 #include <CLI/CLI.hpp>
 #include <cstring>
+#include <filesystem>
 #include <fmt/format.h>
 #include <fstream>
 #include <sstream>
@@ -89,6 +91,15 @@ bool tool::isCompiledModel(const std::string &Path) {
   std::ifstream File(Path, std::ios::binary);
   return File.read(Mark, sizeof(Mark)) &&
          !std::memcmp(Mark, runtime::LimMagic, sizeof(Mark));
+}
+
+std::string tool::besideExecutable(const std::string &Path) {
+  namespace fs = std::filesystem;
+  std::error_code Failed;
+  fs::path Found =
+      fs::read_symlink("/proc/self/exe", Failed).parent_path().parent_path() /
+      Path;
+  return fs::exists(Found, Failed) ? Found.string() : "";
 }
 
 namespace {
@@ -195,6 +206,8 @@ Status Session::open(ModelOptions &Options, Progress &Bar) {
   Context = runtime::Context::create(Settings, S);
   if (!Context)
     return S;
+  if (Status Failed = Context->addDriver(limosa_reference_device_query))
+    return Failed;
   for (const std::string &Plugin : Options.Plugins)
     if (Status Failed = Context->loadPlugin(Plugin))
       return Failed;

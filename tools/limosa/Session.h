@@ -94,6 +94,10 @@ private:
 /// Whether the file begins with the mark of compiled models.
 bool isCompiledModel(const std::string &Path);
 
+/// Path of a file of this build or installation, given from the folder that
+/// holds bin/ with this command; "" if there is none.
+std::string besideExecutable(const std::string &Path);
+
 /// Compiles with progress on the terminal. Errors come back as the Status,
 /// which has all lines that the compiler said.
 Status compileModel(const limosa_compile_options &Options, Progress &Bar);

@@ -44,10 +44,19 @@ Status compareWhole(VerifyOptions &Options,
   }
   ModelOptions Reference = Options.Model;
   Reference.Device = "reference";
+  // The compiler is another library and gets the device as a plug-in.
+  const std::string Plugin = besideExecutable("lib/liblimosa_reference.so");
+  if (!Plugin.empty())
+    Reference.Plugins.push_back(Plugin);
   Session Model;
   Bar.show("compiling for the reference device");
   if (Status S = Model.open(Reference, Bar)) {
     Found.Skipped = "no reference result: " + S.message();
+    return {};
+  }
+  const auto *Devices = Model.program().devices();
+  if (Devices->size() != 1 || Devices->Get(0)->name()->str() != "reference") {
+    Found.Skipped = "parts of the model did not go to the reference device";
     return {};
   }
   std::vector<NamedTensor> Expected;
@@ -62,50 +71,85 @@ Status compareWhole(VerifyOptions &Options,
   return {};
 }
 
-void print(const KernelCheck &Kernels, const WholeModel &Whole,
-           const std::vector<std::string> &Assumed) {
-  if (!Assumed.empty())
-    fmt::print("random inputs with {}\n", fmt::join(Assumed, ", "));
+/// Runs the model with one op to a kernel, to find the op of a wrong kernel.
+/// Nullopt if nothing is wrong then, or it cannot be told.
+std::optional<WrongResult> findOp(const VerifyOptions &Options,
+                                  const std::vector<NamedTensor> &Arguments,
+                                  Progress &Bar) {
+  ModelOptions Unfused = Options.Model;
+  Unfused.Flags.push_back("fuse=off");
+  Session Model;
+  std::vector<NamedTensor> Results;
+  if (Model.open(Unfused, Bar))
+    return std::nullopt;
+  KernelCheck Ops(Model, Tolerance{Options.Tolerance}, Bar);
+  Model.instance().setObserver(
+      [&](const runtime::LaunchView &Launch, bool After) {
+        return Ops.observe(Launch, After);
+      });
+  Status Ignored = Model.run(Arguments, Results);
+  Bar.clear();
+  return Ops.wrong().empty() ? std::nullopt : std::optional(Ops.wrong()[0]);
+}
+
+/// All that the report shows.
+struct Findings {
+  std::vector<std::string> Assumed;
+  WholeModel Whole;
+  std::optional<WrongResult> Op; ///< The first that differs, unfused.
+  bool Good = true;
+};
+
+void print(const KernelCheck &Kernels, const Findings &F) {
+  if (!F.Assumed.empty())
+    fmt::print("random inputs with {}\n", fmt::join(F.Assumed, ", "));
   for (const WrongResult &W : Kernels.wrong())
     fmt::print("WRONG  launch {}, kernel {} ({}): {} made by {}: {}\n"
                "       ops: {}\n       nodes: {}\n",
-               W.Launch, W.Kernel->name()->str(),
-               W.Kernel->template_() ? W.Kernel->template_()->str() : "",
-               W.Value, W.Op, W.Apart.Why, opsOf(*W.Kernel),
-               nodesOf(*W.Kernel, 10));
+               W.Launch, W.Kernel, W.Template, W.Value, W.Op, W.Apart.Why,
+               W.Ops, W.Nodes);
+  if (F.Op)
+    fmt::print("first wrong op, each in a kernel of its own: {} ({}): {}\n",
+               F.Op->Op, F.Op->Nodes, F.Op->Apart.Why);
   for (const std::string &Why : Kernels.unchecked())
     fmt::print("not checked: {}\n", Why);
   fmt::print("{} launches checked, {} wrong, worst difference {:.1e}\n",
              Kernels.checked(), Kernels.wrong().size(), Kernels.worst());
-  for (const auto &[Name, D] : Whole.Outputs)
+  if (Kernels.rounding())
+    fmt::print("{} results are further off, but no more than f32 rounding "
+               "moves them (compared with f64)\n",
+               Kernels.rounding());
+  for (const auto &[Name, D] : F.Whole.Outputs)
     fmt::print("output {}: {}\n", Name,
                D.Agrees ? fmt::format("agrees, {:.1e}", D.relative())
                         : "WRONG, " + D.Why);
-  if (!Whole.Skipped.empty())
-    fmt::print("not compared: {}\n", Whole.Skipped);
+  if (!F.Whole.Skipped.empty())
+    fmt::print("not compared: {}\n", F.Whole.Skipped);
 }
 
-void printJson(const KernelCheck &Kernels, const WholeModel &Whole, bool Good) {
+Json toJson(const WrongResult &W) {
+  return {{"launch", W.Launch}, {"kernel", W.Kernel},
+          {"value", W.Value},   {"op", W.Op},
+          {"ops", W.Ops},       {"nodes", W.Nodes},
+          {"why", W.Apart.Why}, {"difference", W.Apart.relative()}};
+}
+
+void printJson(const KernelCheck &Kernels, const Findings &F) {
   Json Wrong = Json::array(), Outputs = Json::array();
   for (const WrongResult &W : Kernels.wrong())
-    Wrong.push_back({{"launch", W.Launch},
-                     {"kernel", W.Kernel->name()->str()},
-                     {"value", W.Value},
-                     {"op", W.Op},
-                     {"ops", opsOf(*W.Kernel)},
-                     {"nodes", nodesOf(*W.Kernel, SIZE_MAX)},
-                     {"difference", W.Apart.relative()},
-                     {"why", W.Apart.Why}});
-  for (const auto &[Name, D] : Whole.Outputs)
+    Wrong.push_back(toJson(W));
+  for (const auto &[Name, D] : F.Whole.Outputs)
     Outputs.push_back(
         {{"name", Name}, {"agrees", D.Agrees}, {"difference", D.relative()}});
-  fmt::print("{}\n", Json{{"good", Good},
+  fmt::print("{}\n", Json{{"good", F.Good},
                           {"launches_checked", Kernels.checked()},
                           {"worst", Kernels.worst()},
+                          {"within_rounding", Kernels.rounding()},
                           {"wrong", Wrong},
+                          {"first_wrong_op", F.Op ? toJson(*F.Op) : Json()},
                           {"unchecked", Kernels.unchecked()},
                           {"outputs", Outputs},
-                          {"not_compared", Whole.Skipped}}
+                          {"not_compared", F.Whole.Skipped}}
                          .dump(2));
 }
 
@@ -114,9 +158,10 @@ int verify(VerifyOptions &Options) {
   Session Model;
   if (Status S = Model.open(Options.Model, Bar))
     return report(S);
+  Findings F;
   std::vector<NamedTensor> Arguments, Results;
-  std::vector<std::string> Assumed;
-  if (Status S = makeInputs(Options.Inputs, Model.inputs(), Arguments, Assumed))
+  if (Status S =
+          makeInputs(Options.Inputs, Model.inputs(), Arguments, F.Assumed))
     return report(S);
 
   KernelCheck Kernels(Model, Tolerance{Options.Tolerance}, Bar);
@@ -127,20 +172,22 @@ int verify(VerifyOptions &Options) {
   if (Status S = Model.run(Arguments, Results))
     return report(S);
   Bar.clear();
-  WholeModel Whole;
+  if (!Kernels.wrong().empty() && Kernels.wrong()[0].OpCount > 1 &&
+      !isCompiledModel(Options.Model.Path))
+    F.Op = findOp(Options, Arguments, Bar);
   if (Options.KernelsOnly)
-    Whole.Skipped = "--kernels-only";
-  else if (Status S = compareWhole(Options, Arguments, Results, Bar, Whole))
+    F.Whole.Skipped = "--kernels-only";
+  else if (Status S = compareWhole(Options, Arguments, Results, Bar, F.Whole))
     return report(S);
 
-  bool Good = Kernels.wrong().empty() && Kernels.checked() > 0;
-  for (const auto &[Name, D] : Whole.Outputs)
-    Good &= D.Agrees;
+  F.Good = Kernels.wrong().empty() && Kernels.checked() > 0;
+  for (const auto &[Name, D] : F.Whole.Outputs)
+    F.Good &= D.Agrees;
   if (Options.AsJson)
-    printJson(Kernels, Whole, Good);
+    printJson(Kernels, F);
   else
-    print(Kernels, Whole, Assumed);
-  return Good ? 0 : 1;
+    print(Kernels, F);
+  return F.Good ? 0 : 1;
 }
 
 } // namespace
