@@ -15,7 +15,9 @@ folder=build
 [ "$preset" = release ] || folder=build-$preset
 
 step "Configure ($preset)"
-if [ ! -f "$folder/build.ninja" ]; then
+# A folder that was configured by hand may know another Python, or none.
+if [ ! -f "$folder/build.ninja" ] ||
+  ! grep -q "^Python_EXECUTABLE.*=$VENV/bin/python\$" "$folder/CMakeCache.txt"; then
   run_logged "configure-$preset.log" cmake --preset "$preset" \
     -DPython_EXECUTABLE="$VENV/bin/python"
 else
