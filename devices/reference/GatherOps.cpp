@@ -90,11 +90,9 @@ Status runGather(OpContext &C) {
   LIMOSA_TRY(P.prepare(C, In, Indices));
   Tensor Out;
   LIMOSA_TRY(C.make(In.dtype(), P.resultDims(), Out));
-  if (Out.elements() != 0) {
-    if (In.elements() == 0)
-      return C.fail(LIMOSA_STATUS_FAILED,
-                    "gathers from an empty tensor of shape " +
-                        shapeText(In.dims()));
+  if (In.elements() == 0) {
+    std::memset(Out.data(), 0, size_t(Out.bytes()));
+  } else if (Out.elements() != 0) {
     int64_t Size = elementBytes(In.dtype());
     int64_t Slice = countElements(P.SliceDims).value_or(0);
     Shape To = rowMajorStrides(P.SliceDims);

@@ -161,7 +161,7 @@ Value IndexMath::remU(Value L, Value R) {
     return constant(*CL % *CR);
   if (CR == 1 || CL == 0)
     return constant(0);
-  if (CR && divisorOf(L) % *CR == 0)
+  if (CR && *CR != 0 && divisorOf(L) % *CR == 0)
     return constant(0);
   return arith::RemUIOp::create(B, Loc, L, R);
 }

@@ -54,19 +54,24 @@ llvm::Expected<CompiledKernel> KernelCompiler::add(func::FuncOp Kernel) {
   llvm::Expected<KernelAnalysis> Analysis = KernelAnalysis::create(Kernel);
   if (!Analysis)
     return Analysis.takeError();
-  const KernelTemplate *Template = Templates->choose(*Analysis, Options);
-  if (!Template)
+  // Without elements nothing is to be computed, and templates need not mind.
+  bool Empty = llvm::all_of(Kernel.getResultTypes(), [](Type Ty) {
+    return numElements(Ty).isConstant(0);
+  });
+  const KernelTemplate *Template =
+      Empty ? nullptr : Templates->choose(*Analysis, Options);
+  if (!Empty && !Template)
     return llvm::createStringError("no code for kernel '" + Kernel.getName() +
                                    "': no template takes its ops together");
   CompiledKernel Result;
   Result.Name = Result.Symbol = Kernel.getName().str();
-  Result.Template = Template->Name.str();
+  Result.Template = Empty ? "empty" : Template->Name.str();
   KernelBuilder KB(*Loops, Kernel, Options, Result);
-  if (llvm::Error E = Template->Emit(KB, *Analysis))
+  if (Empty)
+    KB.setGrid(0);
+  else if (llvm::Error E = Template->Emit(KB, *Analysis))
     return E;
   KB.finish();
-  if (Kernel.getNumResults() == 0)
-    Result.Grid = 0;
   ByText.insert({Text, Result});
   return Result;
 }

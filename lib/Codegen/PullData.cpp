@@ -485,7 +485,12 @@ Value Puller::pullGather(Operation *Op, Coords At, const Lanes &L) {
       ToOperand[NextSlice++] = D;
   Coords IndexAt = projectCoords(KB, At, ToIndices, IndexRank, Shape, N);
   Coords To = projectCoords(KB, At, ToOperand, From.size(), Shape, N);
+  Value HasElements; // null: whatever the sizes are
   for (auto [J, Ax] : llvm::enumerate(Axes)) {
+    if (From[Ax].lowerBound().value_or(0) < 1) {
+      Value Any = M.lt(KB.constant(0), KB.dim(From[Ax]));
+      HasElements = HasElements ? M.both(HasElements, Any) : Any;
+    }
     IndexAt.PerDim[IndexRank - 1] = M.uniform(int64_t(J));
     Value I = pull(Indices, IndexAt, L);
     Value Last = M.sub(KB.dim(From[Ax]), KB.constant(1));
@@ -501,5 +506,12 @@ Value Puller::pullGather(Operation *Op, Coords At, const Lanes &L) {
     I = arith::MaxSIOp::create(B, KB.loc(), I, intConstant(KB, Wide, 0));
     To.PerDim[Ax] = Index{KB.constant(0), 0, I};
   }
-  return pull(Operand, To, L);
+  Type Element = getElementTypeOrSelf(Operand.getType());
+  return pullIf(
+      HasElements, {}, L, Element,
+      [&](const Lanes &Inside) { return pull(Operand, To, Inside); },
+      [&] {
+        Type Register = registerType(Element);
+        return KB.splat(B.getZeroAttr(Register), Register);
+      });
 }

@@ -66,7 +66,8 @@ def Limosa_GatherOp : Limosa_CoreOp<"gather"> {
     operand[B.., X..], indices[B.., P.., k], k = number of `axes`. The first
     `batch` dimensions B are shared. result[b.., p.., s..] = operand at b.. in the
     batch dimensions, indices[b.., p.., j] in dimension axes[j], and s.. in the
-    remaining dimensions in their order. Indices are clamped into the operand.
+    remaining dimensions in their order. Indices are clamped into the operand; one
+    without elements gives zeros.
     axes are distinct and >= batch. Any dtype; i32 or i64 indices.
   }];
   let arguments = (ins Limosa_Tensor:$operand, Limosa_IndexTensor:$indices,

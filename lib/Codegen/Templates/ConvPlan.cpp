@@ -28,7 +28,7 @@ public:
         !TileEpilogue::fits(Op.getResult(), Kernel.Outputs))
       return std::nullopt;
     auto Filter = cast<RankedTensorType>(Op.getFilter().getType());
-    if (!Filter.hasStaticShape())
+    if (!Filter.hasStaticShape() || Filter.getNumElements() == 0)
       return std::nullopt;
     setTypes();
     setAxes(Filter);

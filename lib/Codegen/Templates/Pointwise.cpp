@@ -228,7 +228,7 @@ static void emitTile(KernelBuilder &KB, const KernelAnalysis &Kernel, Puller &P,
   IndexMath &M = KB.math();
   Value RowTile = Tile, Lo = KB.constant(0), Hi = KB.dim(Plan.InnerExtent);
   if (!DimExpr::ceilDiv(Plan.InnerExtent, Plan.Chunk).isConstant(1)) {
-    Value Chunks = KB.dim(DimExpr::ceilDiv(Plan.InnerExtent, Plan.Chunk));
+    Value Chunks = KB.divisor(DimExpr::ceilDiv(Plan.InnerExtent, Plan.Chunk));
     RowTile = M.divU(Tile, Chunks);
     Value Chunk = M.remU(Tile, Chunks);
     if (Plan.OuterExtent.isConstant(1)) {
