@@ -187,7 +187,7 @@ SmallVector<Value> emitMicroKernel(OpBuilder &B, Location Loc,
 }
 
 RegisterFile getRegisterFile(StringRef Isa, Type AccType) {
-  bool Wide = Isa == "avx512";
+  bool Wide = Isa.starts_with("avx512");
   unsigned Bytes = Wide ? 64 : 32;
   return {Wide ? 32u : 16u, Bytes * 8 / AccType.getIntOrFloatBitWidth()};
 }

@@ -22,6 +22,17 @@ TEST(TileTest, FitsTheRegisters) {
     }
 }
 
+TEST(TileTest, ExtrasOfTheIsaKeepItsRegisters) {
+  MLIRContext Context;
+  Type F32 = Float32Type::get(&Context);
+  for (StringRef Isa : {"avx512", "avx512+vnni", "avx512+vnni+bf16"}) {
+    RegisterFile Regs = getRegisterFile(Isa, F32);
+    EXPECT_EQ(Regs.Registers, 32u) << Isa.str();
+    EXPECT_EQ(Regs.Lanes, 16u) << Isa.str();
+  }
+  EXPECT_EQ(getRegisterFile("avx2+vnni", F32).Registers, 16u);
+}
+
 TEST(TileTest, SharesRowsEvenly) {
   RegisterFile Avx512{32, 16};
   for (int64_t M : {1, 7, 14, 49, 196, 1024})
