@@ -74,14 +74,6 @@ private:
   double Worst = 0;
 };
 
-/// The plain row-major form of a constant that is stored in the panels of a
-/// product ("panel nr=32 vl=16 ..."); nullopt for other packings and sizes that
-/// do not fit. What pads the panels is dropped.
-std::optional<std::vector<uint8_t>>
-unpackConstant(const std::string &Packing, DType Type,
-               const std::vector<int64_t> &Dims,
-               std::span<const uint8_t> Packed);
-
 } // namespace limosa::tool
 
 #endif // LIMOSA_TOOLS_KERNELCHECK_H

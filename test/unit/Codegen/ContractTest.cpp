@@ -249,39 +249,4 @@ TEST_P(ContractTest, SymbolicSizes) {
 INSTANTIATE_TEST_SUITE_P(Isa, ContractTest, testing::ValuesIn(allIsas()),
                          [](auto &Info) { return Info.param; });
 
-TEST(PackingTest, LayoutTextRoundTrips) {
-  codegen::PanelLayout L;
-  L.PanelColumns = 48;
-  L.Lanes = 16;
-  L.Groups = 2;
-  L.Offset = 5;
-  L.K = {{3, 3}, {3, 1}, {16, 9}};
-  L.Columns = {{64, -144}};
-  auto Parsed = codegen::PanelLayout::parse(L.toString());
-  ASSERT_TRUE(bool(Parsed));
-  EXPECT_EQ(Parsed->toString(), L.toString());
-  for (StringRef Bad : {"", "panel ", "panel nr=48 vl=0", "panel nr=x vl=16",
-                        "panel nr=50 vl=16 n=1:1", "panel nr=16 vl=16 n=3",
-                        "other nr=16 vl=16"}) {
-    auto Failed = codegen::PanelLayout::parse(Bad);
-    EXPECT_FALSE(bool(Failed)) << Bad.str();
-    llvm::consumeError(Failed.takeError());
-  }
-}
-
-TEST(PackingTest, RefusesLayoutsThatReachOutside) {
-  codegen::PanelLayout L;
-  L.PanelColumns = L.Lanes = 16;
-  L.K = {{4, 8}};
-  L.Columns = {{8, 1}};
-  std::vector<uint8_t> Bytes(32 * 4);
-  auto Good = codegen::packPanels(L, 4, Bytes);
-  ASSERT_TRUE(bool(Good));
-  EXPECT_EQ(Good->size(), 4u * 16 * 4);
-  L.Offset = 1;
-  auto Bad = codegen::packPanels(L, 4, Bytes);
-  EXPECT_FALSE(bool(Bad));
-  llvm::consumeError(Bad.takeError());
-}
-
 } // namespace

@@ -1,0 +1,83 @@
+//===- PanelLayoutTest.cpp - Constants to panels and back -----------------===//
+
+#include "limosa/Support/PanelLayout.h"
+
+#include <cstring>
+#include <gtest/gtest.h>
+#include <numeric>
+
+using namespace limosa;
+
+namespace {
+
+/// A grouped 3x3 filter [columns, k, 3, 3] in panels of 32 columns.
+PanelLayout groupedFilter() {
+  PanelLayout L;
+  L.PanelColumns = 32;
+  L.Lanes = 16;
+  L.Groups = 2;
+  L.K = {{3, 3}, {3, 1}, {5, 9}};
+  L.Columns = {{80, 45}};
+  return L;
+}
+
+TEST(PanelLayout, TextRoundTrips) {
+  PanelLayout L = groupedFilter();
+  L.Offset = 5;
+  L.Columns = {{80, -45}};
+  auto Parsed = PanelLayout::parse(L.toString());
+  ASSERT_TRUE(Parsed);
+  EXPECT_EQ(Parsed->toString(), L.toString());
+}
+
+TEST(PanelLayout, RefusesWhatIsNoLayout) {
+  for (const char *Bad :
+       {"", "panel ", "panel nr=48 vl=0", "panel nr=x vl=16",
+        "panel nr=50 vl=16 n=1:1", "panel nr=16 vl=16 n=3",
+        "panel nr=16 vl=16 g=2 n=3:1", "other nr=16 vl=16",
+        "panel nr=16 vl=16 n=9223372036854775807:1,9223372036854775807:1"})
+    EXPECT_FALSE(PanelLayout::parse(Bad)) << Bad;
+}
+
+TEST(PanelLayout, PutsColumnsSideBySide) {
+  PanelLayout L = groupedFilter();
+  std::vector<float> Plain(80 * 45);
+  std::iota(Plain.begin(), Plain.end(), 0.0f);
+  std::vector<uint8_t> Bytes(Plain.size() * 4);
+  std::memcpy(Bytes.data(), Plain.data(), Bytes.size());
+  auto Packed = L.pack(4, Bytes);
+  ASSERT_TRUE(Packed);
+  // 40 columns a group: a panel of 32 and one of 8, rounded up to 16.
+  ASSERT_EQ(Packed->size(), 2u * 45 * (32 + 16) * 4);
+  auto At = [&](size_t I) {
+    float F;
+    std::memcpy(&F, Packed->data() + I * 4, 4);
+    return F;
+  };
+  EXPECT_EQ(At(1), 45.0f);                       // next column
+  EXPECT_EQ(At(32), 9.0f);                       // next position of K
+  EXPECT_EQ(At(45 * 32), 32 * 45.0f);            // second panel
+  EXPECT_EQ(At(45 * 32 + 8), 0.0f);              // its padding
+  EXPECT_EQ(At(45 * (32 + 16) + 3), 43 * 45.0f); // second group
+
+  EXPECT_EQ(L.unpack(4, Bytes.size(), *Packed), Bytes);
+}
+
+TEST(PanelLayout, RefusesSizesThatDoNotFit) {
+  PanelLayout L;
+  L.PanelColumns = L.Lanes = 16;
+  L.K = {{4, 8}};
+  L.Columns = {{8, 1}};
+  std::vector<uint8_t> Plain(32 * 4);
+  auto Packed = L.pack(4, Plain);
+  ASSERT_TRUE(Packed);
+  EXPECT_EQ(Packed->size(), 4u * 16 * 4);
+  EXPECT_FALSE(L.unpack(4, Plain.size() - 4, *Packed));
+  Packed->pop_back();
+  EXPECT_FALSE(L.unpack(4, Plain.size(), *Packed));
+  EXPECT_FALSE(L.pack(3, Plain));
+  L.Offset = 1;
+  EXPECT_FALSE(L.pack(4, Plain));
+}
+
+} // namespace
