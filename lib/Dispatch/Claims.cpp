@@ -87,7 +87,12 @@ Offer makeOffer(Block &B, ModuleOp Whole) {
   for (Operation &Op : B.without_terminator()) {
     if (Op.getNumResults() && Map.contains(Op.getResult(0)))
       continue;
-    Builder.clone(Op, Map);
+    // Who has claimed what already is not the device's business.
+    Operation *Copy = Builder.clone(Op, Map);
+    Copy->walk([](Operation *Inner) {
+      Inner->removeAttr(DeviceAttrName);
+      Inner->removeAttr("limosa.claimed");
+    });
     Out.Originals.push_back(&Op);
     Op.walk([&](CompositeOp C) {
       auto Definition = Whole.lookupSymbol<func::FuncOp>(C.getBody());

@@ -85,6 +85,28 @@ TEST(Devices, EverythingOnTheReference) {
   M->check(inputs(3, false));
 }
 
+/// Composites are offered first; the ops beside a claimed one come later.
+TEST(Devices, CompositesAndOpsOnTheReference) {
+  CompileOptions Options;
+  Options.Devices = {"reference"};
+  Options.Plugins = {REFERENCE_PLUGIN};
+  auto M = Model::compile(R"mlir(
+    !x = tensor<?x6xf32, #limosa.enc<["N"]>>
+    func.func private @twice(%x: !x) -> !x {
+      %0 = limosa.add %x, %x : (!x, !x) -> !x
+      return %0 : !x
+    }
+    func.func @main(%x: !x) -> !x attributes {limosa.entry} {
+      %0 = limosa.composite %x {composite = "twice", version = 1 : i64, config = {}, body = @twice} : (!x) -> !x
+      %1 = limosa.tanh %0 : (!x) -> !x
+      return %1 : !x
+    })mlir",
+                          Options);
+  ASSERT_TRUE(M);
+  EXPECT_EQ(kernelsOn(M->program(), "cpu"), 0u);
+  M->check({randomTensor(DType::F32, {4, 6}, 1)});
+}
+
 TEST(Devices, UnknownDevice) {
   mlir::MLIRContext Context;
   prepareContext(Context);
