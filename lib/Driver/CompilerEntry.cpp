@@ -50,6 +50,10 @@ llvm::Error parseFlag(llvm::StringRef Flag, CompileOptions &Out) {
       return llvm::createStringError("compile-threads takes a number");
     return llvm::Error::success();
   }
+  if (Key == "plant") {
+    Out.Plant = Value.str();
+    return llvm::Error::success();
+  }
   if (Key.consume_front("dim.")) {
     int64_t Size;
     if (Value.getAsInteger(10, Size) || Size < 0)
@@ -59,8 +63,8 @@ llvm::Error parseFlag(llvm::StringRef Flag, CompileOptions &Out) {
   }
   return llvm::createStringError(
       "unknown flag '" + Key +
-      "'; there are fuse, layouts, graphs, verify, compile-threads and "
-      "dim.<name>");
+      "'; there are fuse, layouts, graphs, verify, compile-threads, "
+      "plant=<op> and dim.<name>");
 }
 
 llvm::Expected<EmitKind> parseEmit(llvm::StringRef Name) {

@@ -45,6 +45,9 @@ struct CompileOptions {
   bool Layouts = true;         ///< off: everything row-major
   bool KeepGraphs = true;      ///< keep core ops for verify and inspect
   bool Verify = false;         ///< check the IR after every pass
+  /// If not empty: the mnemonic of an op whose code is to be wrong, in every
+  /// kernel, so that what finds wrong kernels can be tested.
+  std::string Plant;
   /// Sizes for named dimensions of the inputs.
   std::vector<std::pair<std::string, int64_t>> FixedDims;
 
