@@ -2,7 +2,7 @@
 //
 // All three combine in lanes: one lane per result element (or per line of a
 // scan), all lanes taking one step of the reduction together. Floats accumulate
-// in f64.
+// in f64 unless the caller wants to see what plain arithmetic loses.
 //
 //===----------------------------------------------------------------------===//
 
@@ -41,8 +41,8 @@ public:
     }
     std::vector<DType> Args = Types;
     Args.insert(Args.end(), Types.begin(), Types.end());
-    return RegionProgram::compile(C, 0, Args, Types, /*WidenFloats=*/true,
-                                  Program);
+    const bool Widen = !C.F.E.Options.NarrowAccumulation;
+    return RegionProgram::compile(C, 0, Args, Types, Widen, Program);
   }
 
   const Tensor &input(unsigned K) const { return C.operand(K); }
@@ -200,7 +200,7 @@ Status runReduce(OpContext &C) {
       Reduced.empty() || Reduced.back() + 1 != int64_t(R.dims().size())
           ? 1
           : R.dims().back();
-  if (Run >= 64 && R.isSimple()) {
+  if (Run >= 64 && R.isSimple() && !C.F.E.Options.NarrowAccumulation) {
     Reduced.pop_back();
     BlockWalk Lines(pick(R.dims(), Reduced), pick(Strides, Reduced));
     for (int64_t I = 0; I < Left; ++I, Results.next()) {

@@ -1,6 +1,7 @@
 """Shared by all tests: the module from the build, and a compile cache of their own."""
 
 import os
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -27,6 +28,18 @@ def command():
     if not path.exists():
         pytest.skip("build/bin/limosa is not built")
     return path
+
+
+@pytest.fixture(scope="session")
+def limosa_command(command):
+    """Runs the command line tool and checks its exit code."""
+
+    def call(*arguments, code=0):
+        run = subprocess.run([command, *map(str, arguments)], capture_output=True, text=True)
+        assert run.returncode == code, run.stdout + run.stderr
+        return run
+
+    return call
 
 
 @pytest.fixture(scope="session")

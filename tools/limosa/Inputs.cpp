@@ -180,6 +180,15 @@ Status tool::makeInputs(const InputOptions &Options,
   return InputMaker(Options, Arguments).make(Values, Assumed);
 }
 
+Status tool::blameSizes(Status S, const std::vector<std::string> &Assumed) {
+  if (!S || Assumed.empty())
+    return S;
+  return {S.code(),
+          fmt::format("{} (random inputs with {}; give others with --size "
+                      "or --input)",
+                      S.message(), fmt::join(Assumed, ", "))};
+}
+
 Status tool::randomTensor(DType Type, const std::vector<int64_t> &Dims,
                           const std::string &Spec, uint64_t Seed,
                           HostTensor &Out) {

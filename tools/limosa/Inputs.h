@@ -26,6 +26,9 @@ Status makeInputs(const InputOptions &Options,
                   std::vector<NamedTensor> &Values,
                   std::vector<std::string> &Assumed);
 
+/// A run's error, with the sizes that were assumed: they may be what is wrong.
+Status blameSizes(Status S, const std::vector<std::string> &Assumed);
+
 /// Random values of a type and shape: "random" or "random:LOW:HIGH".
 Status randomTensor(DType Type, const std::vector<int64_t> &Dims,
                     const std::string &Spec, uint64_t Seed, HostTensor &Out);

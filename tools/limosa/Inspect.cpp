@@ -60,12 +60,12 @@ Status gather(InspectOptions &Options, Findings &F) {
     Bar.show("measuring the machine");
     F.Limits = measureMachine(Model.module().context()->threads());
     Bar.show("running the model");
-    if (Status S = Model.runOnly(Arguments))
+    if (Status S = blameSizes(Model.runOnly(Arguments), F.Assumed))
       return S;
     if (Status S = Model.instance().startProfile())
       return S;
     for (unsigned Run = 0; Run < ProfiledRuns; ++Run)
-      if (Status S = Model.runOnly(Arguments))
+      if (Status S = blameSizes(Model.runOnly(Arguments), F.Assumed))
         return S;
     Recorded = Model.instance().stopProfile();
     for (const runtime::RunRecord &R : Recorded->Runs)

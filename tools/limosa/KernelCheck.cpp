@@ -3,6 +3,7 @@
 #include "KernelCheck.h"
 #include "ProgramView.h"
 #include "Widen.h"
+#include "limosa/Support/PanelLayout.h"
 
 #include <cmath>
 #include <cstring>
@@ -105,8 +106,12 @@ bool KernelCheck::takeInput(const runtime::LaunchView &Launch,
   if (Constant && Constant->packed() && Constant->packed()->size()) {
     std::vector<int64_t> Dims(Constant->dims()->begin(),
                               Constant->dims()->end());
-    auto Plain = unpackConstant(Constant->packed()->str(), B.Type, Dims,
-                                Model.module().file().data(*Constant));
+    auto Layout = PanelLayout::parse(Constant->packed()->string_view());
+    auto Size = HostTensor::byteSize(B.Type, Dims);
+    std::optional<std::vector<uint8_t>> Plain;
+    if (Layout && Size)
+      Plain = Layout->unpack(dtypeBits(B.Type) / 8, *Size,
+                             Model.module().file().data(*Constant));
     if (!Plain)
       return skip("weights packed as '" + Constant->packed()->str() + "'");
     Inputs.push_back(
@@ -165,13 +170,19 @@ bool KernelCheck::isRounding(const fb::Graph &Graph, uint32_t Result,
       Exact[Result].dtype() != DType::F64 ||
       Exact[Result].dims() != Want.dims())
     return false;
+  Options.NarrowAccumulation = true;
+  std::vector<reference::Tensor> Plain;
+  if (!reference::evaluate(Graph, Inputs, Plain, Options).ok())
+    return false;
   const double *True = Exact[Result].as<double>();
+  const float *Rounded = Plain[Result].as<float>();
   double Scale = 0, Noise = 0, Apart = 0;
   for (int64_t I = 0, E = Want.elements(); I < E; ++I) {
     if (!std::isfinite(True[I]) || !std::isfinite(Got.at(I)))
       return false;
     Scale = std::max(Scale, std::fabs(True[I]));
-    Noise = std::max(Noise, std::fabs(Want.at(I) - True[I]));
+    Noise = std::max({Noise, std::fabs(Want.at(I) - True[I]),
+                      std::fabs(double(Rounded[I]) - True[I])});
     Apart = std::max(Apart, std::fabs(Got.at(I) - True[I]));
   }
   // Orders of summation differ, so a few times one order's rounding.

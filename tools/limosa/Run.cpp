@@ -113,13 +113,13 @@ Status run(RunOptions &Options) {
     return S;
   if (!Options.Profile.empty()) {
     // The profile shows a warm run, the one below.
-    if (Status S = Model.runOnly(Arguments))
+    if (Status S = blameSizes(Model.runOnly(Arguments), Assumed))
       return S;
     if (Status S = Model.instance().startProfile())
       return S;
   }
   Start = std::chrono::steady_clock::now();
-  if (Status S = Model.run(Arguments, Results))
+  if (Status S = blameSizes(Model.run(Arguments, Results), Assumed))
     return S;
   const double RunTime = seconds(Start);
   if (!Options.Profile.empty())

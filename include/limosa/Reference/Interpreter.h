@@ -41,6 +41,9 @@ struct EvaluateOptions {
   /// beforehand. Symbols that the graph itself defines (see bind_symbol,
   /// compact) are not taken from here.
   std::span<const int64_t> Symbols;
+  /// Floats of reduce, scan and window accumulate in their own type, in order,
+  /// rather than in f64: what plain arithmetic loses.
+  bool NarrowAccumulation = false;
   /// Called with every result of the ops of the graph's body, in order.
   std::function<void(uint32_t Value, const Tensor &)> Observe;
 };
