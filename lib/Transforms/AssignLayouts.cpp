@@ -7,9 +7,10 @@
 //    implicit product over the channels).
 // 2. That wish spreads through ops that work in any order (elementwise, pads,
 //    concats, slices, windows), forwards and backwards.
-// 3. A transpose moves nothing if its operand can be stored in the order in
-//    which the result is row-major: a product with the transpose as its only
-//    user does so.
+// 3. A transpose writes any order, and moves nothing if its operand is stored
+//    in the order that its result has in memory. So what is wished of a result
+//    is wished of its operand, permuted; where nothing is wished, a product
+//    with the transpose as its only user makes the result row-major.
 //
 // Everything else reads and writes row-major. Where a value's order is not what
 // its user needs, a `relayout` copies. No other pass changes orders.
@@ -61,7 +62,8 @@ private:
   /// The value's own op may choose the order it writes.
   static bool canChoose(Value V) {
     Operation *Def = V.getDefiningOp();
-    return Def && (isAgnostic(Def) || isa<ConvOp, ContractOp>(Def)) &&
+    return Def &&
+           (isAgnostic(Def) || isa<ConvOp, ContractOp, TransposeOp>(Def)) &&
            !isa<BroadcastOp>(Def);
   }
 
@@ -91,6 +93,8 @@ private:
             if (sharesOrder(R, O.size()))
               assign(R, O);
       Operation *Def = V.getDefiningOp();
+      if (auto T = dyn_cast_or_null<TransposeOp>(Def))
+        spreadToOperand(T, O);
       if (!Def || !isAgnostic(Def))
         continue;
       for (Value Operand : Def->getOperands())
@@ -102,15 +106,26 @@ private:
     }
   }
 
+  static Order rowMajor(int64_t Rank) {
+    return llvm::to_vector(llvm::seq<int64_t>(0, Rank));
+  }
+
+  /// The order in which the transpose moves nothing. Row-major needs no wish.
+  void spreadToOperand(TransposeOp T, const Order &ResultOrder) {
+    Order O = operandOrderForTranspose(T.getPerm(), ResultOrder);
+    if (canChoose(T.getOperand()) && O != rowMajor(O.size()))
+      assign(T.getOperand(), O);
+  }
+
   void seedTransposes() {
     F.walk([&](TransposeOp Op) {
       Value From = Op.getOperand();
       if (!From.getDefiningOp<ContractOp>() || !From.hasOneUse())
         return;
-      Order RowMajor =
-          llvm::to_vector(llvm::seq<int64_t>(0, rankOf(Op.getResult())));
-      Chosen.try_emplace(From,
-                         operandOrderForTranspose(Op.getPerm(), RowMajor));
+      auto Wish = Chosen.find(Op.getResult());
+      Order To = Wish != Chosen.end() ? Wish->second
+                                      : rowMajor(rankOf(Op.getResult()));
+      Chosen.try_emplace(From, operandOrderForTranspose(Op.getPerm(), To));
     });
   }
 
@@ -148,7 +163,7 @@ private:
     // Products and reductions name their dimensions; a transpose renames them.
     if (isa<ContractOp, ReduceOp, TransposeOp>(Op))
       return;
-    relayout(Op, Use, llvm::to_vector(llvm::seq<int64_t>(0, Ty.getRank())));
+    relayout(Op, Use, rowMajor(Ty.getRank()));
   }
 
   void relayout(Operation *Op, OpOperand &Use, const Order &Wanted) {
