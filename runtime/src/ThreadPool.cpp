@@ -24,10 +24,22 @@ inline void relax() {
 #endif
 }
 
-// About 50 microseconds where a pause is 140 cycles, 20 where it is 60.
-constexpr int SpinsBeforeSleep = 1000;
+// About 200 microseconds where a pause is 140 cycles, 80 where it is 60: longer
+// than what one worker computes alone between two shared kernels.
+constexpr int SpinsBeforeSleep = 4000;
 // A caller that waits longer than this lets others have its processor.
 constexpr int SpinsBeforeYield = 4000;
+
+/// Enough that a held up worker leaves most of its share to others; each costs
+/// a call of the kernel.
+constexpr uint32_t ChunksPerShare = 4;
+
+/// The state that sends a worker home: no job has it, since its end is 0.
+constexpr uint64_t Stop = uint64_t(1) << 16;
+
+uint32_t firstOf(uint64_t State) { return uint32_t(State) >> 16; }
+uint32_t endOf(uint64_t State) { return uint32_t(State) & 0xffff; }
+bool isOpen(uint64_t State) { return firstOf(State) < endOf(State); }
 
 void futex(std::atomic<uint32_t> &Word, int Operation, uint32_t Value) {
   static_assert(sizeof(Word) == sizeof(uint32_t));
@@ -54,27 +66,56 @@ ThreadPool::ThreadPool(uint32_t Workers, HostParallelFor Host, void *User)
 }
 
 ThreadPool::~ThreadPool() {
-  F = nullptr; // tells the workers to leave
-  ++Job;
   for (uint32_t W = 1; W <= Threads.size(); ++W) {
-    Shares[W].State.store(2 * Job + 1);
-    Shares[W].Asleep.store(0);
-    futex(Shares[W].Asleep, FUTEX_WAKE_PRIVATE, 1);
+    Shares[W].State.store(Stop);
+    wake(W);
   }
   for (std::thread &T : Threads)
     T.join();
 }
 
-bool ThreadPool::claim(Share &S, uint64_t Open) {
-  return S.State.compare_exchange_strong(
-      Open, Open - 1, std::memory_order_acquire, std::memory_order_relaxed);
+/// Part `I` of `Parts` even ones of [0, Count) begins here.
+static int64_t splitAt(int64_t Count, uint32_t Parts, int64_t I) {
+  // Count * I may not fit 64 bits; split by quotient and remainder.
+  return Count / Parts * I + std::min(I, Count % Parts);
 }
 
-void ThreadPool::runShare(uint32_t Worker, uint32_t Index) {
-  // Count * Index may not fit 64 bits; split by quotient and remainder.
-  int64_t Quotient = Count / Parts, Rest = Count % Parts;
-  auto Bound = [&](int64_t I) { return Quotient * I + std::min(I, Rest); };
-  F(Argument, Worker, Bound(Index), Bound(int64_t(Index) + 1));
+int64_t ThreadPool::shareBegin(uint32_t Index) const {
+  return splitAt(Count, Parts, Index);
+}
+
+uint32_t ThreadPool::chunksOf(uint32_t Index) const {
+  return uint32_t(std::min<int64_t>(shareBegin(Index + 1) - shareBegin(Index),
+                                    ChunksPerShare));
+}
+
+void ThreadPool::runChunk(uint32_t Worker, uint32_t Index, uint32_t Chunk) {
+  int64_t Begin = shareBegin(Index), Size = shareBegin(Index + 1) - Begin;
+  uint32_t Chunks = chunksOf(Index);
+  F(Argument, Worker, Begin + splitAt(Size, Chunks, Chunk),
+    Begin + splitAt(Size, Chunks, int64_t(Chunk) + 1));
+  Pending.fetch_sub(1, std::memory_order_release);
+}
+
+void ThreadPool::drain(uint32_t Worker, uint32_t Index, bool Front) {
+  std::atomic<uint64_t> &State = Shares[Index].State;
+  uint64_t Seen = State.load(std::memory_order_relaxed);
+  while (isOpen(Seen)) {
+    uint64_t Claimed = Front ? Seen + (1 << 16) : Seen - 1;
+    if (!State.compare_exchange_weak(Seen, Claimed, std::memory_order_acquire,
+                                     std::memory_order_relaxed))
+      continue;
+    runChunk(Worker, Index, Front ? firstOf(Seen) : endOf(Seen) - 1);
+    Seen = State.load(std::memory_order_relaxed);
+  }
+}
+
+/// The own share, then what others have not come to. All shares are looked at:
+/// how many the current job has may only be read by who holds a chunk of it.
+void ThreadPool::drainAll(uint32_t Worker) {
+  drain(Worker, Worker, /*Front=*/true);
+  for (uint32_t Next = 1; Next < Workers; ++Next)
+    drain(Worker, (Worker + Next) % Workers, /*Front=*/false);
 }
 
 void ThreadPool::work(uint32_t Worker) {
@@ -82,7 +123,8 @@ void ThreadPool::work(uint32_t Worker) {
   for (;;) {
     int Spins = 0;
     uint64_t State;
-    while (!((State = Mine.State.load(std::memory_order_relaxed)) & 1)) {
+    while (!isOpen(State = Mine.State.load(std::memory_order_acquire)) &&
+           State != Stop) {
       if (++Spins < SpinsBeforeSleep) {
         relax();
         continue;
@@ -90,28 +132,22 @@ void ThreadPool::work(uint32_t Worker) {
       // Whoever opens the share looks at Asleep afterwards; both orders are
       // sequentially consistent, so one of us sees the other.
       Mine.Asleep.store(1);
-      if (!(Mine.State.load() & 1))
+      State = Mine.State.load();
+      if (!isOpen(State) && State != Stop)
         futex(Mine.Asleep, FUTEX_WAIT_PRIVATE, 1);
       Mine.Asleep.store(0);
       Spins = 0;
     }
-    if (!claim(Mine, State))
-      continue;
-    if (!F)
+    if (State == Stop)
       return;
-    runShare(Worker, Worker);
-    Pending.fetch_sub(1, std::memory_order_release);
+    drainAll(Worker);
   }
 }
 
-void ThreadPool::steal(uint32_t Worker) {
-  for (uint32_t W = 1; W < Parts; ++W) {
-    if (Shares[W].State.load(std::memory_order_relaxed) != 2 * Job + 1 ||
-        !claim(Shares[W], 2 * Job + 1))
-      continue;
-    runShare(Worker, W);
-    Pending.fetch_sub(1, std::memory_order_relaxed);
-  }
+void ThreadPool::wake(uint32_t Worker) {
+  Share &S = Shares[Worker];
+  if (S.Asleep.load() && S.Asleep.exchange(0))
+    futex(S.Asleep, FUTEX_WAKE_PRIVATE, 1);
 }
 
 void ThreadPool::parallelFor(int64_t N, Body Function, void *Arg) {
@@ -132,15 +168,17 @@ void ThreadPool::parallelFor(int64_t N, Body Function, void *Arg) {
   Count = N;
   Parts = uint32_t(std::min<int64_t>(N, Workers));
   ++Job;
-  Pending.store(Parts - 1, std::memory_order_relaxed);
+  uint32_t Chunks = 0;
+  for (uint32_t W = 0; W < Parts; ++W)
+    Chunks += chunksOf(W);
+  Pending.store(Chunks, std::memory_order_relaxed);
+  // Opening a share releases the job, ordered with Asleep.
+  for (uint32_t W = 0; W < Parts; ++W)
+    Shares[W].State.store(uint64_t(Job) << 32 | chunksOf(W));
   for (uint32_t W = 1; W < Parts; ++W)
-    Shares[W].State.store(2 * Job + 1); // releases the job, ordered with Asleep
-  for (uint32_t W = 1; W < Parts; ++W)
-    if (Shares[W].Asleep.load() && Shares[W].Asleep.exchange(0))
-      futex(Shares[W].Asleep, FUTEX_WAKE_PRIVATE, 1);
+    wake(W);
 
-  runShare(0, 0);
-  steal(0);
+  drainAll(0);
   for (int Spins = 0; Pending.load(std::memory_order_acquire); ++Spins)
     Spins < SpinsBeforeYield ? relax() : void(sched_yield());
   Busy.store(false, std::memory_order_release);
@@ -154,7 +192,9 @@ void ThreadPool::runOnHost(int64_t N, Body Function, void *Arg) {
   Host(
       User, Parts,
       [](void *Self, uint32_t Index) {
-        static_cast<ThreadPool *>(Self)->runShare(Index, Index);
+        auto &Pool = *static_cast<ThreadPool *>(Self);
+        Pool.F(Pool.Argument, Index, Pool.shareBegin(Index),
+               Pool.shareBegin(Index + 1));
       },
       this);
 }

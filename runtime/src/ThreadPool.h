@@ -12,10 +12,12 @@
 namespace limosa::runtime {
 
 /// Splits a range into one contiguous share per worker; the calling thread is
-/// worker 0. Workers spin for some microseconds after a share before they
-/// sleep, so that the next kernel finds them awake: handing out and collecting
-/// shares then takes well under a microsecond. A share whose worker has not
-/// started (asleep, or off the processor) is taken over by whoever is done.
+/// worker 0. A worker goes through its share in a few chunks; whoever is done
+/// takes chunks from the end of others' shares, so that a worker that starts
+/// late or loses its processor holds up one chunk and no more. Workers spin for
+/// some time after a job before they sleep, so that the next kernel finds them
+/// awake: handing out and collecting shares then takes well under a
+/// microsecond.
 ///
 /// One job at a time; a second caller, or a nested call, does its work alone.
 class ThreadPool {
@@ -44,17 +46,23 @@ public:
   static uint32_t availableProcessors();
 
 private:
-  /// A worker's share of the current job. `State` is twice the job's number,
-  /// plus one while nobody has claimed the share.
+  /// A worker's share of the current job. `State` is the job's number in the
+  /// upper half (so that a claim never succeeds on a later job's state by
+  /// mistake) and the chunks nobody has claimed in the lower: the first in its
+  /// upper 16 bits, the end in its lower.
   struct alignas(128) Share {
     std::atomic<uint64_t> State{0};
     std::atomic<uint32_t> Asleep{0};
   };
 
   void work(uint32_t Worker);
-  bool claim(Share &S, uint64_t Open);
-  void runShare(uint32_t Worker, uint32_t Index);
-  void steal(uint32_t Worker);
+  /// Runs what is left of share `Index`, from its front or its end.
+  void drain(uint32_t Worker, uint32_t Index, bool Front);
+  void drainAll(uint32_t Worker);
+  int64_t shareBegin(uint32_t Index) const;
+  uint32_t chunksOf(uint32_t Index) const;
+  void runChunk(uint32_t Worker, uint32_t Index, uint32_t Chunk);
+  void wake(uint32_t Worker);
   void runOnHost(int64_t Count, Body F, void *Argument);
 
   const uint32_t Workers;
@@ -70,7 +78,7 @@ private:
   void *Argument = nullptr;
   int64_t Count = 0;
   uint32_t Parts = 0;
-  uint64_t Job = 0;
+  uint32_t Job = 0;
   alignas(128) std::atomic<uint32_t> Pending{0};
 };
 

@@ -6,6 +6,7 @@
 #include "limosa/Runtime/SymbolExpr.h"
 #include "limosa/Support/DimExpr.h"
 
+#include <chrono>
 #include <gtest/gtest.h>
 
 #include <random>
@@ -96,6 +97,36 @@ TEST(ThreadPool, CoversEveryTileOnce) {
       for (int64_t I = 0; I < N; ++I)
         ASSERT_EQ(Seen[size_t(I)], 50);
     }
+  }
+}
+
+/// The worker that has the first tile does not go on before the others have
+/// done all but a quarter of its share.
+TEST(ThreadPool, OthersTakeOverWhatAHeldUpWorkerLeaves) {
+  for (uint32_t Workers : {2u, 4u}) {
+    ThreadPool Pool(Workers);
+    struct Job {
+      int64_t Tiles, Held;
+      std::atomic<int64_t> Done{0};
+      std::atomic<bool> Alone{false};
+    } J;
+    J.Tiles = 64 * Workers;
+    J.Held = 64 / 4;
+    Pool.parallelFor(
+        J.Tiles,
+        [](void *Argument, uint32_t, int64_t Begin, int64_t End) {
+          Job &J = *static_cast<Job *>(Argument);
+          auto GiveUp =
+              std::chrono::steady_clock::now() + std::chrono::minutes(1);
+          while (Begin == 0 && J.Done < J.Tiles - J.Held && !J.Alone) {
+            J.Alone = std::chrono::steady_clock::now() > GiveUp;
+            std::this_thread::yield();
+          }
+          J.Done += End - Begin;
+        },
+        &J);
+    EXPECT_FALSE(J.Alone);
+    EXPECT_EQ(J.Done, J.Tiles);
   }
 }
 
