@@ -8,19 +8,6 @@ from models import all_models
 
 TIER = os.environ.get("LIMOSA_TEST_TIER")
 
-# What is known to be off, and by how much: reported as xfailed until mended.
-KNOWN_DIFFERENCES = {
-    "ocr-det": "1.4e-7 off where the largest value is 1.4e-5 (128x192), 2e-3 of it at 320x320",
-}
-
-
-def _cases():
-    for model in all_models():
-        reason = KNOWN_DIFFERENCES.get(model.name)
-        marks = [pytest.mark.xfail(reason=reason, strict=False)] if reason else []
-        yield pytest.param(model, id=model.name, marks=marks)
-
-
 def _session(path):
     onnxruntime = pytest.importorskip("onnxruntime")
     options = onnxruntime.SessionOptions()
@@ -33,7 +20,7 @@ def _expected(session, feeds):
     return dict(zip(names, session.run(names, feeds)))
 
 
-@pytest.mark.parametrize("model", _cases())
+@pytest.mark.parametrize("model", [pytest.param(m, id=m.name) for m in all_models()])
 def test_agrees_with_onnxruntime(model, model_file, limosa):
     if TIER == "small" and model.tier != "small":
         pytest.skip("LIMOSA_TEST_TIER=small")

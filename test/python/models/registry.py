@@ -32,7 +32,7 @@ class Input:
     shape: tuple
     low: float = -1.0
     high: float = 1.0
-    kind: str = "normal"  # normal | uniform | integers | ones | mask
+    kind: str = "normal"  # normal | uniform | integers | ones | mask | page
 
     def draw(self, rng: np.random.Generator, sizes: Mapping[str, int]) -> np.ndarray:
         shape = tuple(
@@ -49,7 +49,22 @@ class Input:
             value = np.ones(shape, self.dtype)
             value[-1, shape[-1] - shape[-1] // 4 :] = 0
             return value
+        if self.kind == "page":
+            return np.stack([_page(rng, *shape[2:]) for _ in range(shape[0])]).astype(self.dtype)
         return rng.standard_normal(shape).astype(self.dtype)
+
+
+def _page(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+    """A picture [3, height, width] in -1..1 of dark lines of text on a light page."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    picture = Image.new("RGB", (width, height), tuple(rng.integers(200, 256, 3).tolist()))
+    pen = ImageDraw.Draw(picture)
+    for top in range(8, height - 30, 48):
+        letters = "".join(map(chr, rng.integers(ord("a"), ord("z") + 1, 12)))
+        pen.text((10, top), letters, fill=tuple(rng.integers(0, 80, 3).tolist()),
+                 font=ImageFont.load_default(size=24))
+    return np.asarray(picture, np.float32).transpose(2, 0, 1) / 127.5 - 1
 
 
 @dataclass(frozen=True)
