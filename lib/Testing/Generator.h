@@ -1,5 +1,4 @@
-//===- Generator.h - The state of a graph being made ----------------*- C++
-//-*-===//
+//===- Generator.h - The state of a graph being made ------------*- C++ -*-===//
 
 #ifndef LIMOSA_LIB_TESTING_GENERATOR_H
 #define LIMOSA_LIB_TESTING_GENERATOR_H
@@ -49,6 +48,7 @@ private:
     return List[size_t(below(int64_t(List.size())))];
   }
   DType randomType();
+  DimExpr symbolDim();
   DimExpr randomDim();
   Dims randomShape(unsigned MinRank, unsigned MaxRank);
   /// Number of elements at the largest symbol values.
@@ -60,6 +60,9 @@ private:
 
   // Values.
   mlir::Type element(DType T);
+  /// Makes inputs that bind the symbols of a shape, unless `Binding`, the shape
+  /// of an input to come, does.
+  void bindSymbols(const Dims &Shape, const Dims &Binding = {});
   Item input(DType T, const Dims &Shape);
   Item inputIn(DType T, const Dims &Shape, double Lo, double Hi, double Grid);
   Item constantIn(DType T, const Dims &Shape, double Lo, double Hi,
@@ -90,6 +93,8 @@ private:
   bool intBinary(const Item &A, const Item &B);
   bool compareSelect();
   bool convert();
+  /// Through fp8 or 4 bits, moved about in between.
+  bool storage();
   bool bitcast();
   bool reshape();
   bool transpose();
@@ -103,8 +108,10 @@ private:
   bool iota();
   bool reduce();
   bool argReduce();
+  bool reduceTogether();
   bool scan();
   bool window();
+  bool argWindow();
   bool sort();
   bool contract();
   bool conv();
@@ -112,14 +119,37 @@ private:
   bool mlp();
   bool normalise();
   bool compact();
+  bool boundSize();
   bool randomBits();
   bool ifElse();
   bool loop();
+  bool growingLoop();
   bool dimension();
+
+  /// Any op, by the weights of this graph.
+  bool anyOp();
+  /// Makes ops at the insertion point, a region's, and gives something of the
+  /// type of `Like` that is known there. The pool is as before afterwards.
+  Item inRegion(const Item &Like, llvm::ArrayRef<Item> Arguments);
+  /// The graph's condition for an `if`: an input, or computed.
+  Value condition();
+
+  struct Windows {
+    llvm::SmallVector<int64_t> Sizes, Strides, Dilations;
+    llvm::SmallVector<DimExpr> Low, High;
+    double Elements = 1; ///< of a window
+  };
+  Windows randomWindows(const Item &A);
 
   void finish(RandomGraph &G);
   reference::Tensor makeInput(size_t Index,
                               const std::map<std::string, int64_t> &Sizes);
+
+  struct Choice {
+    int Weight;
+    bool (Generator::*Make)();
+  };
+  void chooseWeights();
 
   struct InputSpec {
     DType T;
@@ -138,7 +168,11 @@ private:
   std::vector<InputSpec> Inputs;
   std::vector<std::string> Symbols; ///< of the inputs
   std::map<std::string, int64_t> LargestSizes;
+  std::vector<Choice> Choices;
+  int TotalWeight = 0;
+  int64_t MaxElements = 6000;
   unsigned FreshSymbols = 0;
+  unsigned Depth = 0; ///< regions around the insertion point
 };
 
 } // namespace limosa::testing

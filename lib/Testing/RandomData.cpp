@@ -73,15 +73,9 @@ bool Generator::broadcast() {
   }
   if (Shape.empty() || chance(20))
     Shape.push_back(randomDim());
-  // A symbol must have been bound by an input.
-  for (const DimExpr &E : Shape)
-    if (auto S = E.asSymbol(); S && llvm::is_contained(Symbols, *S))
-      Pool.push_back(inputIn(DType::F32, {E}, -2, 2, 0.25));
-  if (Shape.size() > 5 || count(Shape) > 6000)
+  if (Shape.size() > 5 || count(Shape) > MaxElements)
     return false;
-  for (const DimExpr &E : Shape)
-    if (!E.constant() && !E.asSymbol())
-      return false;
+  bindSymbols(Shape);
   return add(B.broadcast(A.V, Shape, Along), A);
 }
 
@@ -91,6 +85,14 @@ bool Generator::slice() {
   SmallVector<int64_t> Steps;
   for (const DimExpr &E : A.dims()) {
     auto Size = E.constant();
+    if (!Size && chance(30)) { // every other element, or a half
+      bool Every = chance(50);
+      DimExpr Half = Every ? DimExpr::ceilDiv(E, 2) : DimExpr::floorDiv(E, 2);
+      Starts.push_back(Every || chance(50) ? DimExpr(0) : E - Half);
+      Sizes.push_back(Half);
+      Steps.push_back(Every ? 2 : 1);
+      continue;
+    }
     if (!Size || *Size == 0) {
       bool Reverse = chance(20) && solid(A);
       Starts.push_back(Reverse ? E - DimExpr(1) : DimExpr(0));
@@ -99,7 +101,13 @@ bool Generator::slice() {
       continue;
     }
     int64_t Step = chance(70) ? 1 : 1 + below(3);
-    int64_t Count = 1 + below((*Size + Step - 1) / Step);
+    int64_t Count = chance(2) ? 0 : 1 + below((*Size + Step - 1) / Step);
+    if (Count == 0) {
+      Starts.push_back(DimExpr(below(*Size)));
+      Sizes.push_back(DimExpr(0));
+      Steps.push_back(Step);
+      continue;
+    }
     int64_t Span = (Count - 1) * Step + 1, Start = below(*Size - Span + 1);
     bool Reverse = chance(20);
     Starts.push_back(DimExpr(Reverse ? Start + Span - 1 : Start));
@@ -138,7 +146,7 @@ bool Generator::concat() {
   int64_t Dim = below(A.rank());
   SmallVector<Value> Parts{A.V};
   Facts F{A.Lo, A.Hi, A.Err, A.Grid};
-  for (int64_t N = 1 + below(2); N > 0; --N) {
+  for (int64_t N = 1 + below(chance(10) ? 10 : 3); N > 0; --N) {
     Dims Shape = A.dims();
     Shape[size_t(Dim)] = randomDim();
     Item Part = chance(50) ? partner(A) : input(A.T, Shape);
@@ -177,22 +185,32 @@ bool Generator::scatter() {
   });
   if (A.rank() == 0 || !solid(A) || A.T == DType::Bool)
     return false;
-  int64_t Axis = below(A.rank());
-  DimExpr Points = randomDim();
-  Dims Shape{Points};
-  for (auto [D, E] : llvm::enumerate(A.dims()))
-    if (int64_t(D) != Axis)
-      Shape.push_back(E);
-  if (count(Shape) > 6000)
+  int64_t Rank = A.rank(), Batch = chance(25) ? below(Rank) : 0;
+  SmallVector<int64_t> Axes;
+  for (int64_t D = Batch; D < Rank; ++D)
+    if (chance(30))
+      Axes.insert(Axes.begin() + below(int64_t(Axes.size()) + 1), D);
+  if (Axes.empty())
+    Axes.push_back(Batch + below(Rank - Batch));
+  Dims Whole = A.dims(), At(Whole.begin(), Whole.begin() + Batch);
+  double N = 1; // updates of one element at most
+  for (int64_t P = 1 + (chance(20) ? 1 : 0); P > 0; --P) {
+    At.push_back(randomDim());
+    N *= double(size(At.back()));
+  }
+  Dims Shape = At;
+  for (int64_t D = Batch; D < Rank; ++D)
+    if (!llvm::is_contained(Axes, D))
+      Shape.push_back(Whole[size_t(D)]);
+  At.push_back(DimExpr(int64_t(Axes.size())));
+  if (count(Shape) > MaxElements || count(At) > MaxElements)
     return false;
   Item U = input(A.T, Shape);
-  Item Indices = inputIn(chance(50) ? DType::I64 : DType::I32,
-                         {Points, DimExpr(1)}, -1, 9, 1);
+  Item Indices = inputIn(chance(50) ? DType::I64 : DType::I32, At, -1, 9, 1);
   double Grid = A.Grid > 0 && U.Grid > 0 ? std::min(A.Grid, U.Grid) : 0;
-  double N = double(size(Points));
   int64_t Kind = below(3);
   Value V = B.scatter(
-      A.V, Indices.V, U.V, {Axis}, 0,
+      A.V, Indices.V, U.V, Axes, Batch,
       [&](CoreBuilder &R, Value Old, Value New) {
         return Kind == 0 ? New : Kind == 1 ? R.add(Old, New) : R.max(Old, New);
       });
@@ -209,8 +227,8 @@ bool Generator::updateSlice() {
     return false;
   Dims Shape = A.dims();
   for (DimExpr &E : Shape)
-    if (auto Size = E.constant(); !Size || *Size > 1)
-      E = Size ? DimExpr(1 + below(*Size)) : DimExpr(1);
+    if (auto Size = E.constant(); Size && *Size > 1 && chance(70))
+      E = DimExpr(1 + below(*Size));
   Item U = input(A.T, Shape);
   Item Starts = inputIn(chance(50) ? DType::I64 : DType::I32,
                         {DimExpr(int64_t(A.rank()))}, -2, 8, 1);
@@ -220,10 +238,9 @@ bool Generator::updateSlice() {
 }
 
 bool Generator::iota() {
-  Dims Shape;
-  for (const DimExpr &E : randomShape(1, 3))
-    Shape.push_back(E.constant() ? E : DimExpr(5));
+  Dims Shape = randomShape(1, 3);
   DType T = randomType();
+  bindSymbols(Shape);
   int64_t Dim = below(int64_t(Shape.size()));
   return add(B.iota(Shape, Dim, element(T)),
              {0, double(size(Shape[size_t(Dim)])), 0, 1});
@@ -232,15 +249,17 @@ bool Generator::iota() {
 bool Generator::randomBits() {
   Item Key = inputIn(DType::U64, {DimExpr(2)}, 0, 1e9, 1);
   DType T = chance(50) ? DType::U32 : DType::U64;
-  return add(B.randomBits(Key.V, {DimExpr(1 + below(40))}, element(T)),
-             {0, 2e19, 0, 1});
+  Dims Shape = randomShape(1, 3);
+  bindSymbols(Shape);
+  return add(B.randomBits(Key.V, Shape, element(T)), {0, 2e19, 0, 1});
 }
 
 bool Generator::dimension() {
   if (Symbols.empty())
     return false;
   DimExpr S = DimExpr::symbol(choose(Symbols));
-  Pool.push_back(inputIn(DType::F32, {S}, -2, 2, 0.25));
-  Value V = B.convert(B.dim(S * DimExpr(2) + DimExpr(1)), element(DType::F32));
-  return add(V, {3, 19, 0, 1});
+  bindSymbols({S});
+  DimExpr E = S * DimExpr(2) + DimExpr(1);
+  Value V = B.convert(B.dim(E), element(DType::F32));
+  return add(V, {0, double(size(E)), 0, 1});
 }

@@ -219,6 +219,36 @@ bool Generator::convert() {
                  std::max(0.0, std::trunc(A.Hi)), 0, 1});
 }
 
+bool Generator::storage() {
+  Item A = pick([](const Item &I) {
+    return I.exact() && I.T != DType::Bool && I.magnitude() <= 200;
+  });
+  if (!A.exact() || A.T == DType::Bool || A.magnitude() > 200)
+    return false; // jumps
+  static const std::vector<DType> Floats = {DType::F8E4M3FN, DType::F8E5M2,
+                                            DType::F8E4M3FNUZ,
+                                            DType::F8E5M2FNUZ, DType::F4E2M1FN};
+  static const std::vector<DType> Nibbles = {DType::I4, DType::U4};
+  Value V = B.convert(A.V, element(choose(isFloat(A.T) ? Floats : Nibbles)));
+  for (int64_t Moves = below(3); Moves > 0; --Moves) {
+    Dims Shape = getDims(V);
+    SmallVector<int64_t> Perm;
+    for (size_t D = 0; D < Shape.size(); ++D)
+      Perm.insert(Perm.begin() + below(int64_t(D) + 1), int64_t(D));
+    if (Shape.empty())
+      break;
+    if (chance(40))
+      V = B.transpose(V, Perm);
+    else if (chance(50))
+      V = B.reverse(V, below(int64_t(Shape.size())));
+    else if (count(Shape) <= 2 * MaxElements)
+      V = B.concat({V, V}, below(int64_t(Shape.size())));
+  }
+  double M = A.magnitude() * 1.5 + 8; // rounded up, or saturated
+  DType Back = isFloat(A.T) && chance(50) ? DType::F32 : A.T;
+  return add(B.convert(V, element(Back)), {-M, M, 0, 0});
+}
+
 bool Generator::bitcast() {
   Item A = pick([](const Item &I) {
     return I.exact() && I.T != DType::Bool && !(isFloat(I.T) && I.Grid == 0);

@@ -14,7 +14,8 @@ using reference::Tensor;
 
 namespace {
 
-constexpr int64_t MaxElements = 6000;
+/// A size that is 1 or that of N: what may be broadcast when a program runs.
+constexpr char OneOrN[] = "B";
 
 /// Bits of the significand, the hidden one included.
 int mantissaBits(DType T) {
@@ -76,11 +77,18 @@ Generator::Generator(MLIRContext &Context, uint64_t Seed,
     Symbols.push_back("N");
     if (chance(30))
       Symbols.push_back("M");
+    if (chance(15))
+      Symbols.push_back(OneOrN);
   }
+  if (chance(8))
+    MaxElements = 40000;
+  int64_t Largest = chance(20) ? 33 : 9;
+  int64_t Smallest = chance(50) ? 0 : 1;
   for (const std::string &S : Symbols) {
-    LargestSizes[S] = 9;
-    setSymbolInfo(*Module, S, SymbolAttr::get(&Context, 1, 4096, 1, ""));
+    LargestSizes[S] = Largest;
+    setSymbolInfo(*Module, S, SymbolAttr::get(&Context, Smallest, 4096, 1, ""));
   }
+  chooseWeights();
 }
 
 DType Generator::randomType() {
@@ -98,14 +106,23 @@ DType Generator::randomType() {
   return choose(Others);
 }
 
+DimExpr Generator::symbolDim() {
+  DimExpr S = DimExpr::symbol(choose(Symbols));
+  if (chance(85))
+    return S;
+  return chance(70) ? S + DimExpr(below(3) + 1) : S * DimExpr(2);
+}
+
 DimExpr Generator::randomDim() {
-  if (!Symbols.empty() && chance(35)) {
-    DimExpr S = DimExpr::symbol(choose(Symbols));
-    return chance(85) ? S : S + DimExpr(below(3) + 1);
-  }
+  if (!Symbols.empty() && chance(35))
+    return symbolDim();
+  if (chance(1))
+    return DimExpr(0);
   static const std::vector<int64_t> Sizes = {1, 1, 2,  3,  3,  4,  5,
                                              7, 8, 16, 17, 24, 32, 33};
-  return DimExpr(choose(Sizes));
+  static const std::vector<int64_t> Large = {40, 64, 65, 100, 128, 257, 1000};
+  return DimExpr(chance(MaxElements > 6000 ? 25 : 2) ? choose(Large)
+                                                     : choose(Sizes));
 }
 
 Dims Generator::randomShape(unsigned MinRank, unsigned MaxRank) {
@@ -148,18 +165,23 @@ bool Generator::solid(const Item &I) const {
 
 Type Generator::element(DType T) { return getElementType(&Context, T); }
 
-Item Generator::inputIn(DType T, const Dims &Shape, double Lo, double Hi,
-                        double Grid) {
-  // A symbol is bound by an input that has it as a whole dimension.
+/// A symbol is bound by an input that has it as a whole dimension.
+void Generator::bindSymbols(const Dims &Shape, const Dims &Binding) {
   for (const DimExpr &E : Shape)
     for (const std::string &S : E.symbols()) {
       DimExpr Symbol = DimExpr::symbol(S);
-      bool Bound = E == Symbol;
+      bool Bound = !llvm::is_contained(Symbols, S) ||
+                   llvm::is_contained(Binding, Symbol);
       for (const InputSpec &I : Inputs)
         Bound |= llvm::is_contained(I.Shape, Symbol);
       if (!Bound)
         Pool.push_back(inputIn(DType::F32, {Symbol}, -2, 2, 0.25));
     }
+}
+
+Item Generator::inputIn(DType T, const Dims &Shape, double Lo, double Hi,
+                        double Grid) {
+  bindSymbols(Shape, Shape);
   Value V = Func.getBody().front().addArgument(
       makeTensorType(Shape, element(T)), UnknownLoc::get(&Context));
   Inputs.push_back({T, Shape, Lo, Hi, Grid});
@@ -202,14 +224,12 @@ Item Generator::constantIn(DType T, const Dims &Shape, double Lo, double Hi,
 }
 
 Item Generator::pick(const Filter &F, DType Fallback) {
-  std::vector<const Item *> Fitting;
-  for (const Item &I : Pool)
-    if (F(I))
-      Fitting.push_back(&I);
+  std::vector<Item> Fitting;
+  llvm::copy_if(Pool, std::back_inserter(Fitting), F);
   if (!Fitting.empty() && chance(92)) {
     // The larger of two numbers prefers what was made last.
     int64_t N = int64_t(Fitting.size());
-    return *Fitting[size_t(std::max(below(N), below(N)))];
+    return Fitting[size_t(std::max(below(N), below(N)))];
   }
   for (int Try = 0; Try < 20; ++Try) {
     Item I = input(Fallback, randomShape(1, 4));
@@ -217,7 +237,7 @@ Item Generator::pick(const Filter &F, DType Fallback) {
     if (F(I))
       return I;
   }
-  return Fitting.empty() ? Item() : *Fitting.back();
+  return Fitting.empty() ? Item() : Fitting.back();
 }
 
 Item Generator::pickFloat() {
@@ -235,6 +255,18 @@ Item Generator::partner(const Item &Like) {
   if (!solid(Like)) {
     Item Small = constantIn(Like.T, {}, 0, 3, 1);
     Small.V = B.broadcast(Small.V, Shape, {});
+    return Small;
+  }
+  // Broadcast, or not, when it runs.
+  auto N = llvm::find(Shape, DimExpr::symbol("N"));
+  if (N != Shape.end() && llvm::is_contained(Symbols, OneOrN) && chance(50)) {
+    Dims Narrow = Shape;
+    Narrow[size_t(N - Shape.begin())] = DimExpr::symbol(OneOrN);
+    SmallVector<int64_t> All;
+    for (size_t D = 0; D < Shape.size(); ++D)
+      All.push_back(int64_t(D));
+    Item Small = input(Like.T, Narrow);
+    Small.V = B.broadcast(Small.V, Shape, All);
     return Small;
   }
   bool Static = llvm::all_of(Shape, [](auto &E) { return E.constant(); });
@@ -318,43 +350,69 @@ bool Generator::add(Value V, Facts F) {
 // The whole
 //===----------------------------------------------------------------------===//
 
-RandomGraph Generator::run() {
-  struct Choice {
-    int Weight;
-    bool (Generator::*Make)();
-  };
-  std::vector<Choice> Choices = {
-      {10, &Generator::unary},        {14, &Generator::binary},
-      {5, &Generator::compareSelect}, {5, &Generator::convert},
-      {1, &Generator::bitcast},       {5, &Generator::reshape},
-      {6, &Generator::transpose},     {5, &Generator::broadcast},
-      {5, &Generator::slice},         {4, &Generator::pad},
-      {4, &Generator::concat},        {4, &Generator::gather},
-      {3, &Generator::scatter},       {2, &Generator::updateSlice},
-      {1, &Generator::iota},          {8, &Generator::reduce},
-      {2, &Generator::argReduce},     {3, &Generator::scan},
-      {4, &Generator::window},        {3, &Generator::sort},
-      {8, &Generator::contract},      {6, &Generator::conv},
-      {3, &Generator::softmax},       {3, &Generator::mlp},
-      {2, &Generator::normalise},     {1, &Generator::randomBits},
-      {1, &Generator::dimension}};
+/// Each graph has ops of its own that it likes and others that it leaves out,
+/// so that rare neighbours meet.
+void Generator::chooseWeights() {
+  Choices = {{10, &Generator::unary},
+             {14, &Generator::binary},
+             {5, &Generator::compareSelect},
+             {5, &Generator::convert},
+             {1, &Generator::storage},
+             {1, &Generator::bitcast},
+             {5, &Generator::reshape},
+             {6, &Generator::transpose},
+             {5, &Generator::broadcast},
+             {5, &Generator::slice},
+             {4, &Generator::pad},
+             {4, &Generator::concat},
+             {4, &Generator::gather},
+             {3, &Generator::scatter},
+             {2, &Generator::updateSlice},
+             {1, &Generator::iota},
+             {8, &Generator::reduce},
+             {2, &Generator::argReduce},
+             {1, &Generator::reduceTogether},
+             {3, &Generator::scan},
+             {4, &Generator::window},
+             {1, &Generator::argWindow},
+             {3, &Generator::sort},
+             {8, &Generator::contract},
+             {6, &Generator::conv},
+             {3, &Generator::softmax},
+             {3, &Generator::mlp},
+             {2, &Generator::normalise},
+             {1, &Generator::randomBits},
+             {1, &Generator::dimension}};
   if (Options.ControlFlow) {
     Choices.push_back({2, &Generator::compact});
+    Choices.push_back({1, &Generator::boundSize});
     Choices.push_back({2, &Generator::ifElse});
     Choices.push_back({2, &Generator::loop});
+    Choices.push_back({1, &Generator::growingLoop});
   }
-  int Total = 0;
-  for (const Choice &C : Choices)
-    Total += C.Weight;
+  bool Swarm = chance(60);
+  for (Choice &C : Choices) {
+    if (Swarm)
+      C.Weight *= choose(std::vector<int>{0, 1, 1, 2, 6});
+    TotalWeight += C.Weight;
+  }
+  if (TotalWeight == 0)
+    TotalWeight = Choices[0].Weight = 1;
+}
+
+bool Generator::anyOp() {
+  int64_t At = below(TotalWeight);
+  const Choice *C = Choices.data();
+  while (At >= C->Weight)
+    At -= C++->Weight;
+  return (this->*C->Make)();
+}
+
+RandomGraph Generator::run() {
   Pool.push_back(input(randomType(), randomShape(1, 4)));
   unsigned Ops = 1 + unsigned(below(Options.MaxOps));
-  for (unsigned Made = 0, Tries = 0; Made < Ops && Tries < 10 * Ops; ++Tries) {
-    int64_t At = below(Total);
-    const Choice *C = Choices.data();
-    while (At >= C->Weight)
-      At -= C++->Weight;
-    Made += (this->*C->Make)();
-  }
+  for (unsigned Made = 0, Tries = 0; Made < Ops && Tries < 10 * Ops; ++Tries)
+    Made += anyOp();
   RandomGraph G;
   finish(G);
   return G;
@@ -371,7 +429,7 @@ void Generator::finish(RandomGraph &G) {
     Outputs.push_back(&Pool.front());
   } else {
     Outputs.push_back(Made.back());
-    for (int64_t More = below(3); More > 0; --More)
+    for (int64_t More = below(4); More > 0; --More)
       if (const Item *I = choose(Made); !llvm::is_contained(Outputs, I))
         Outputs.push_back(I);
   }
@@ -391,11 +449,19 @@ void Generator::finish(RandomGraph &G) {
     Func.setResultAttr(unsigned(I), NameAttrName,
                        Builder.getStringAttr("out" + std::to_string(I)));
   size_t Runs = Symbols.empty() ? 1 : 2;
-  static const std::vector<int64_t> Sizes = {1, 2, 3, 4, 7, 8, 9};
   for (size_t R = 0; R < Runs; ++R) {
     std::map<std::string, int64_t> Values;
-    for (const std::string &S : Symbols)
-      Values[S] = choose(Sizes);
+    for (const std::string &S : Symbols) {
+      if (S == OneOrN) {
+        Values[S] = chance(50) ? 1 : Values["N"];
+        continue;
+      }
+      static const std::vector<int64_t> Sizes = {1, 2, 3, 4, 7, 8, 9};
+      bool MayBeEmpty = getSymbolInfo(*Module, S).getMin() == 0;
+      Values[S] = MayBeEmpty && chance(20)            ? 0
+                  : LargestSizes[S] > 9 && chance(50) ? 10 + below(24)
+                                                      : choose(Sizes);
+    }
     std::vector<Tensor> Run;
     for (size_t I = 0; I < Inputs.size(); ++I)
       Run.push_back(makeInput(I, Values));

@@ -10,8 +10,8 @@ using namespace limosa;
 using namespace limosa::testing;
 
 bool Generator::reduce() {
-  Item A = pick([&](const Item &I) { return I.rank() > 0 && solid(I); });
-  if (A.rank() == 0 || !solid(A))
+  Item A = pick([](const Item &I) { return I.rank() > 0; });
+  if (A.rank() == 0)
     return false;
   SmallVector<int64_t> Reduced;
   double N = 1;
@@ -58,6 +58,30 @@ bool Generator::argReduce() {
   return add(Index, {0, Size, 0, 1}) || Added;
 }
 
+/// Sum and maximum of one tensor, or of two, in one op.
+bool Generator::reduceTogether() {
+  Item A = pick([](const Item &I) { return I.rank() > 0 && isFloat(I.T); });
+  if (A.rank() == 0 || !isFloat(A.T))
+    return false;
+  Item C = partner(A);
+  SmallVector<int64_t> Reduced;
+  double N = 1;
+  for (unsigned D = 0; D < A.rank(); ++D)
+    if (chance(60)) {
+      Reduced.push_back(D);
+      N *= double(size(getDim(A.V.getType(), D)));
+    }
+  using K = CoreBuilder::Combiner;
+  Type Ty = element(A.T);
+  SmallVector<Value> Both = B.reduce(
+      {A.V, C.V}, {B.combinerInit(K::Add, Ty), B.combinerInit(K::Max, Ty)},
+      Reduced, [](CoreBuilder &R, ValueRange Acc, ValueRange X) {
+        return SmallVector<Value>{R.add(Acc[0], X[0]), R.max(Acc[1], X[1])};
+      });
+  bool Added = add(Both[0], sum(A, N));
+  return add(Both[1], C) || Added;
+}
+
 bool Generator::scan() {
   Item A =
       pick([](const Item &I) { return I.rank() > 0 && I.T != DType::Bool; });
@@ -79,37 +103,66 @@ bool Generator::scan() {
                  A.Grid > 0 ? std::min(A.Grid, 1.0) : 0});
 }
 
-bool Generator::window() {
-  Item A = pick([&](const Item &I) {
-    return I.rank() > 0 && solid(I) && I.T != DType::Bool;
-  });
-  if (A.rank() == 0 || !solid(A) || A.T == DType::Bool)
-    return false;
-  SmallVector<int64_t> Sizes, Strides, Dilations;
-  SmallVector<DimExpr> Low, High;
-  double N = 1;
+Generator::Windows Generator::randomWindows(const Item &A) {
+  Windows W;
   for (const DimExpr &E : A.dims()) {
     auto Size = E.constant();
     bool Slide = Size ? *Size > 2 && chance(60) : chance(20);
     int64_t K = Slide ? 2 + below(2) : 1,
             D = Slide && Size && *Size > 6 && chance(20) ? 2 : 1;
-    Sizes.push_back(K);
-    Strides.push_back(Slide ? 1 + below(2) : 1);
-    Dilations.push_back(D);
+    W.Sizes.push_back(K);
+    W.Strides.push_back(Slide ? 1 + below(3) : 1);
+    W.Dilations.push_back(D);
     // With a symbol the window must fit a size of 1.
     int64_t P = Slide ? (Size ? below(2) : K - 1) : 0;
-    Low.push_back(DimExpr(P));
-    High.push_back(DimExpr(Slide && chance(50) ? P : Size ? 0 : P));
-    N *= double(K);
+    W.Low.push_back(DimExpr(P));
+    W.High.push_back(DimExpr(Slide && chance(50) ? P : Size ? 0 : P));
+    W.Elements *= double(K);
   }
+  return W;
+}
+
+bool Generator::window() {
+  Item A =
+      pick([](const Item &I) { return I.rank() > 0 && I.T != DType::Bool; });
+  if (A.rank() == 0 || A.T == DType::Bool)
+    return false;
+  Windows W = randomWindows(A);
   using C = CoreBuilder::Combiner;
-  bool Sum = chance(50);
-  Value Init = B.combinerInit(Sum ? C::Add : C::Max, element(A.T));
-  Value V = B.window(Sum ? C::Add : C::Max, A.V, Init, Sizes, Strides,
-                     Dilations, Low, High);
+  C Kind = choose(std::vector<C>{C::Add, C::Add, C::Max, C::Max, C::Min});
+  Value Init = B.combinerInit(Kind, element(A.T));
+  Value V =
+      B.window(Kind, A.V, Init, W.Sizes, W.Strides, W.Dilations, W.Low, W.High);
   // A window that lies in the padding alone gives the identity; padding is
   // smaller than every window.
-  return add(V, Sum ? sum(A, N) : Facts{A.Lo, A.Hi, A.Err, A.Grid});
+  return add(V, Kind == C::Add ? sum(A, W.Elements)
+                               : Facts{A.Lo, A.Hi, A.Err, A.Grid});
+}
+
+/// The largest element of each window and where it lies along a dimension.
+bool Generator::argWindow() {
+  Item A = pick([](const Item &I) {
+    return I.rank() > 0 && I.exact() && I.T != DType::Bool;
+  });
+  if (A.rank() == 0 || !A.exact() || A.T == DType::Bool)
+    return false;
+  Windows W = randomWindows(A);
+  int64_t Dim = below(A.rank());
+  Value Where = B.iota(A.dims(), Dim, element(DType::I64));
+  Value Least = B.combinerInit(CoreBuilder::Combiner::Max, element(A.T));
+  Value None = B.scalar(1 << 20, element(DType::I64));
+  SmallVector<Value> Both =
+      B.window({A.V, Where}, {Least, None}, W.Sizes, W.Strides, W.Dilations,
+               W.Low, W.High, [](CoreBuilder &R, ValueRange Acc, ValueRange X) {
+                 using D = CompareDirection;
+                 Value First = R.bitAnd(R.compare(D::EQ, X[0], Acc[0]),
+                                        R.compare(D::LT, X[1], Acc[1]));
+                 Value Better = R.bitOr(R.compare(D::GT, X[0], Acc[0]), First);
+                 return SmallVector<Value>{R.select(Better, X[0], Acc[0]),
+                                           R.select(Better, X[1], Acc[1])};
+               });
+  bool Added = add(Both[0], A);
+  return add(Both[1], {0, 1 << 20, 0, 1}) || Added;
 }
 
 bool Generator::sort() {
@@ -120,7 +173,7 @@ bool Generator::sort() {
   int64_t Dim = below(A.rank());
   std::optional<DimExpr> Limit;
   if (auto Size = getDim(A.V.getType(), unsigned(Dim)).constant();
-      Size && chance(40))
+      Size && *Size > 0 && chance(40))
     Limit = DimExpr(1 + below(*Size));
   bool Descending = chance(50);
   if (!A.exact() || chance(30)) // values alone move little
@@ -171,7 +224,7 @@ bool Generator::contract() {
     RC.push_back(RightOf[size_t(D)]);
     Terms *= double(size(getDim(A.V.getType(), unsigned(D))));
   }
-  if (count(Shape) > 6000)
+  if (count(Shape) > MaxElements)
     return false;
   DType Right = A.T, Out = A.T;
   if (A.T == DType::I8 || A.T == DType::U8) {
@@ -199,22 +252,27 @@ bool Generator::conv() {
   if (Depthwise)
     Groups = Channels;
   int64_t Out =
-      Groups * (Depthwise ? 1 : choose(std::vector<int64_t>{1, 2, 4, 16, 17}));
+      Groups * (Depthwise ? 1 + int64_t(chance(15))
+                          : choose(std::vector<int64_t>{1, 2, 4, 16, 17, 33}));
+  int64_t BatchGroups = Groups == 1 && chance(6) ? 2 + below(2) : 1;
+  Out *= BatchGroups;
   // On something of the pool if it fits.
   Item X = pick([&](const Item &I) {
     return I.T == T && I.rank() == Spatial + 2 && solid(I) &&
            getDim(I.V.getType(), 1).constant() == Channels;
   });
   Dims Shape = X.V ? X.dims() : Dims();
-  bool Fits = X.V && X.T == T && Shape.size() == Spatial + 2 && solid(X) &&
+  bool Fits = BatchGroups == 1 && X.V && X.T == T &&
+              Shape.size() == Spatial + 2 && solid(X) &&
               Shape[1].isConstant(Channels);
   if (!Fits) {
     Shape = {chance(70) ? DimExpr(1 + below(2)) : randomDim(),
              DimExpr(Channels)};
+    Shape[0] = Shape[0] * DimExpr(BatchGroups);
     for (unsigned D = 0; D < Spatial; ++D)
       Shape.push_back(Spatial < 3 && chance(25) ? randomDim()
                                                 : DimExpr(3 + below(7)));
-    if (count(Shape) > 6000)
+    if (count(Shape) > MaxElements)
       return false;
     X = input(T, Shape);
   }
@@ -223,30 +281,54 @@ bool Generator::conv() {
   double Terms = double(Channels / Groups);
   for (unsigned D = 0; D < Spatial; ++D) {
     auto Size = Shape[D + 2].constant();
-    int64_t K = choose(std::vector<int64_t>{1, 3, 3, 2});
-    int64_t Dilation = chance(15) ? 2 : 1, Span = (K - 1) * Dilation + 1;
+    int64_t K = choose(std::vector<int64_t>{1, 3, 3, 2, 5});
+    int64_t Dilation = chance(15) ? 2 + below(2) : 1,
+            Span = (K - 1) * Dilation + 1;
     // The kernel fits whatever the size is.
-    int64_t Pad = Size && *Size >= Span ? below(Span) : Span - 1;
+    bool Free = Size && *Size >= Span;
+    int64_t Low = Free ? below(Span) : Span - 1;
     Kernel.push_back(DimExpr(K));
-    Attrs.Strides.push_back(chance(30) ? 2 : 1);
-    Attrs.LhsDilation.push_back(chance(8) ? 2 : 1);
+    Attrs.Strides.push_back(chance(30) ? 2 + below(2) : 1);
+    Attrs.LhsDilation.push_back(chance(8) ? 2 + below(2) : 1);
     Attrs.RhsDilation.push_back(Dilation);
-    Attrs.PadLow.push_back(DimExpr(Pad));
-    Attrs.PadHigh.push_back(DimExpr(Pad));
+    Attrs.PadLow.push_back(DimExpr(Low));
+    Attrs.PadHigh.push_back(DimExpr(Free && chance(40) ? below(Span) : Low));
     Terms *= double(K);
   }
   Attrs.FeatureGroups = Groups;
+  Attrs.BatchGroups = BatchGroups;
   bool IsStatic = llvm::all_of(Kernel, [](auto &E) { return E.constant(); });
-  Item F = IsStatic && count(Kernel) < 700 && chance(60)
-               ? constantIn(T, Kernel, isFloat(T) ? -2 : 0, 2,
-                            isFloat(T) && chance(50) ? 0.5 : 1)
-               : input(T, Kernel);
-  if (count(Kernel) > 6000)
+  if (count(Kernel) > MaxElements)
     return false;
-  Value V =
-      B.conv(X.V, F.V, Attrs,
-             T == DType::I8 || T == DType::U8 ? element(DType::I32) : Type());
-  return add(V, product(X, F, Terms, getDType(getElementTypeOrSelf(V))));
+  DType FilterType = T, Result = T;
+  if (T == DType::I8 || T == DType::U8) {
+    FilterType = chance(50) ? DType::I8 : DType::U8;
+    Result = DType::I32;
+  } else if ((T == DType::F16 || T == DType::BF16) && chance(50)) {
+    Result = DType::F32;
+  }
+  Item F = IsStatic && count(Kernel) < 700 && chance(60)
+               ? constantIn(FilterType, Kernel, isFloat(T) ? -2 : 0, 2,
+                            isFloat(T) && chance(50) ? 0.5 : 1)
+               : input(FilterType, Kernel);
+  Value V = B.conv(X.V, F.V, Attrs, element(Result));
+  Facts Found = product(X, F, Terms, Result);
+  if (!isFloat(Result) || chance(40))
+    return add(V, Found);
+  // As networks have it: a bias per channel, then an activation.
+  Dims Whole = getDims(V);
+  Item Bias = input(Result, {Whole[1]});
+  V = B.add(V, B.broadcast(Bias.V, Whole, {1}));
+  double Grid =
+      Found.Grid > 0 && Bias.Grid > 0 ? std::min(Found.Grid, Bias.Grid) : 0;
+  Found = rounded(Result, {Found.Lo + Bias.Lo, Found.Hi + Bias.Hi,
+                           Found.Err + Bias.Err, Grid});
+  if (chance(50)) {
+    V = B.max(V, B.full(0, V));
+    Found.Lo = std::max(Found.Lo, 0.0);
+    Found.Hi = std::max(Found.Hi, 0.0);
+  }
+  return add(V, Found);
 }
 
 //===----------------------------------------------------------------------===//
@@ -254,10 +336,10 @@ bool Generator::conv() {
 //===----------------------------------------------------------------------===//
 
 bool Generator::softmax() {
-  Item A = pick([&](const Item &I) {
-    return I.rank() > 0 && solid(I) && isFloat(I.T) && I.magnitude() < 30;
+  Item A = pick([](const Item &I) {
+    return I.rank() > 0 && isFloat(I.T) && I.magnitude() < 30;
   });
-  if (A.rank() == 0 || !solid(A) || !isFloat(A.T) || A.magnitude() >= 30)
+  if (A.rank() == 0 || !isFloat(A.T) || A.magnitude() >= 30)
     return false;
   int64_t Dim = chance(70) ? A.rank() - 1 : below(A.rank());
   Dims Shape = A.dims();
@@ -298,22 +380,29 @@ bool Generator::mlp() {
 }
 
 bool Generator::normalise() {
-  Item A = pick([&](const Item &I) {
-    return I.rank() >= 1 && solid(I) && isFloat(I.T) && I.magnitude() < 20;
+  Item A = pick([](const Item &I) {
+    return I.rank() >= 1 && isFloat(I.T) && I.magnitude() < 20;
   });
-  if (A.rank() == 0 || !solid(A) || !isFloat(A.T) || A.magnitude() >= 20)
+  if (A.rank() == 0 || !isFloat(A.T) || A.magnitude() >= 20)
     return false;
-  int64_t Last = A.rank() - 1;
-  Dims Shape = A.dims();
-  SmallVector<int64_t> All;
-  for (unsigned D = 0; D < A.rank(); ++D)
+  // The last dimension, as layer norms do, or any.
+  SmallVector<int64_t> All, Reduced;
+  double N = 1;
+  bool Last = chance(50);
+  for (unsigned D = 0; D < A.rank(); ++D) {
     All.push_back(D);
-  Value Mean = B.broadcast(B.reduceMean(A.V, {Last}, true), Shape, All);
+    if (Last ? D + 1 == A.rank() : chance(50)) {
+      Reduced.push_back(D);
+      N *= double(size(A.dims()[D]));
+    }
+  }
+  Dims Shape = A.dims();
+  Value Mean = B.broadcast(B.reduceMean(A.V, Reduced, true), Shape, All);
   Value Centred = B.sub(A.V, Mean);
-  Value Variance = B.reduceMean(B.mul(Centred, Centred), {Last}, true);
+  Value Variance = B.reduceMean(B.mul(Centred, Centred), Reduced, true);
   Value Scale = B.rsqrt(B.add(Variance, B.full(1, Variance)));
   Value V = B.mul(Centred, B.broadcast(Scale, Shape, All));
-  double M = A.magnitude(), N = double(size(Shape.back()));
+  double M = A.magnitude();
   double Eps = A.Err + rounded(A.T, {-M, M, 0, 0}, 2 + N).Err;
   // Variance plus one bounds the scale's slope.
   return add(V, {-2 * M, 2 * M, (4 + 8 * M * M) * Eps, 0});
