@@ -1,0 +1,321 @@
+//===- KnownElementwise.cpp - Exact arithmetic on known elements
+//-----------===//
+
+#include "KnownRules.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "llvm/Support/MathExtras.h"
+#include <numeric>
+
+using namespace mlir;
+using llvm::MulOverflow;
+using namespace limosa;
+using namespace limosa::onnximport;
+using namespace limosa::onnximport::knownrules;
+
+static constexpr int64_t MaxDen = 1 << 24;
+
+int64_t knownrules::numElements(ArrayRef<int64_t> Shape) {
+  int64_t N = 1;
+  for (int64_t D : Shape)
+    if (MulOverflow(N, D, N) || N > KnownTensor::MaxElements)
+      return -1;
+  return N;
+}
+
+KnownRef knownrules::make(ArrayRef<int64_t> Shape,
+                          SmallVector<KnownNumber, 4> Elements) {
+  auto T = std::make_shared<KnownTensor>();
+  T->Shape = SmallVector<int64_t>(Shape);
+  T->Elements = std::move(Elements);
+  return T;
+}
+
+Number knownrules::add(const KnownNumber &A, const KnownNumber &B) {
+  int64_t Den = std::lcm(A.Den, B.Den);
+  if (Den > MaxDen)
+    return std::nullopt;
+  return KnownNumber(
+      A.Num * DimExpr(Den / A.Den) + B.Num * DimExpr(Den / B.Den), Den);
+}
+static KnownNumber negate(const KnownNumber &A) {
+  return KnownNumber(-A.Num, A.Den);
+}
+Number knownrules::mul(const KnownNumber &A, const KnownNumber &B) {
+  int64_t Den;
+  if (MulOverflow(A.Den, B.Den, Den) || Den > MaxDen)
+    return std::nullopt;
+  return KnownNumber(A.Num * B.Num, Den);
+}
+
+static bool isNonNegative(const DimExpr &E) {
+  auto L = E.lowerBound();
+  return L && *L >= 0;
+}
+
+/// Integers truncate toward zero, floats are exact.
+static Number divide(const KnownNumber &A, const KnownNumber &B, bool IsFloat) {
+  auto D = B.Num.constant();
+  if (!IsFloat) {
+    auto N = A.Num.constant();
+    if (N && D && *D != 0 && *D != -1)
+      return KnownNumber(*N / *D);
+    if (auto Q = A.Num.exactDiv(B.Num); Q && !B.Num.isConstant(0))
+      return KnownNumber(*Q);
+    // Truncation is floor for what cannot be negative; a symbolic divisor that
+    // is zero never gets as far as a shape.
+    if (isNonNegative(A.Num) && isNonNegative(B.Num) && !B.Num.isConstant(0))
+      return KnownNumber(DimExpr::floorDiv(A.Num, B.Num));
+    return std::nullopt;
+  }
+  if (!D) {
+    auto Q = A.Num.exactDiv(B.Num);
+    if (!Q)
+      return std::nullopt;
+    return mul(KnownNumber(*Q, A.Den), KnownNumber(B.Den));
+  }
+  if (*D == 0)
+    return std::nullopt;
+  KnownNumber Inverse(DimExpr(*D < 0 ? -B.Den : B.Den), *D < 0 ? -*D : *D);
+  return mul(A, Inverse);
+}
+
+static Number modulo(const KnownNumber &A, const KnownNumber &B, bool C) {
+  if (A.Den != 1 || B.Den != 1)
+    return std::nullopt;
+  auto N = A.Num.constant(), D = B.Num.constant();
+  if (!D || *D == 0 || *D == -1)
+    return std::nullopt;
+  if (C && N)
+    return KnownNumber(*N % *D);
+  if (*D < 0 || (C && !isNonNegative(A.Num)))
+    return std::nullopt;
+  return KnownNumber(DimExpr::mod(A.Num, B.Num));
+}
+
+/// The sign of A - B where it shows: -1, 0, 1.
+static std::optional<int> order(const KnownNumber &A, const KnownNumber &B) {
+  auto Difference = add(A, negate(B));
+  if (!Difference)
+    return std::nullopt;
+  if (auto C = Difference->Num.constant())
+    return *C < 0 ? -1 : *C > 0;
+  if (auto L = Difference->Num.lowerBound(); L && *L > 0)
+    return 1;
+  if (auto L = (-Difference->Num).lowerBound(); L && *L > 0)
+    return -1;
+  return std::nullopt;
+}
+/// Whether A >= B where it shows.
+static std::optional<bool> atLeast(const KnownNumber &A, const KnownNumber &B) {
+  if (auto O = order(A, B))
+    return *O >= 0;
+  auto Difference = add(A, negate(B));
+  if (Difference && isNonNegative(Difference->Num))
+    return true;
+  return std::nullopt;
+}
+static Number truth(std::optional<bool> B) {
+  return B ? Number(KnownNumber(int64_t(*B))) : std::nullopt;
+}
+
+static Number floorOf(const KnownNumber &A) {
+  return KnownNumber(DimExpr::floorDiv(A.Num, DimExpr(A.Den)));
+}
+static Number ceilOf(const KnownNumber &A) {
+  return KnownNumber(DimExpr::ceilDiv(A.Num, DimExpr(A.Den)));
+}
+
+std::optional<SmallVector<int64_t>>
+knownrules::broadcastShape(ArrayRef<int64_t> A, ArrayRef<int64_t> B) {
+  SmallVector<int64_t> Out(std::max(A.size(), B.size()));
+  for (size_t I = 0; I < Out.size(); ++I) {
+    int64_t X = I < A.size() ? A[A.size() - 1 - I] : 1;
+    int64_t Y = I < B.size() ? B[B.size() - 1 - I] : 1;
+    if (X != Y && X != 1 && Y != 1)
+      return std::nullopt;
+    Out[Out.size() - 1 - I] = X == 1 ? Y : X;
+  }
+  if (numElements(Out) < 0)
+    return std::nullopt;
+  return Out;
+}
+
+int64_t knownrules::broadcastIndex(int64_t Linear, ArrayRef<int64_t> To,
+                                   ArrayRef<int64_t> From) {
+  int64_t Index = 0, Stride = 1;
+  for (size_t I = 0; I < To.size(); ++I) {
+    int64_t Size = To[To.size() - 1 - I], At = Linear % Size;
+    Linear /= Size;
+    if (I >= From.size())
+      continue;
+    int64_t Mine = From[From.size() - 1 - I];
+    if (Mine != 1)
+      Index += At * Stride;
+    Stride *= Mine;
+  }
+  return Index;
+}
+
+static KnownRef
+binary(const KnownQuery &Q,
+       function_ref<Number(const KnownNumber &, const KnownNumber &)> Fn) {
+  if (Q.Inputs.size() != 2)
+    return nullptr;
+  const KnownTensor &A = *Q.Inputs[0], &B = *Q.Inputs[1];
+  auto Shape = broadcastShape(A.Shape, B.Shape);
+  if (!Shape)
+    return nullptr;
+  SmallVector<KnownNumber, 4> Out;
+  for (int64_t I = 0, N = numElements(*Shape); I < N; ++I) {
+    auto V = Fn(A.Elements[broadcastIndex(I, *Shape, A.Shape)],
+                B.Elements[broadcastIndex(I, *Shape, B.Shape)]);
+    if (!V)
+      return nullptr;
+    Out.push_back(*V);
+  }
+  return make(*Shape, std::move(Out));
+}
+
+/// Left fold over all inputs (Min, Max, Sum).
+static KnownRef
+foldInputs(const KnownQuery &Q,
+           function_ref<Number(const KnownNumber &, const KnownNumber &)> Fn) {
+  KnownRef Acc = Q.Inputs[0];
+  for (const KnownRef &In : Q.Inputs.drop_front()) {
+    KnownQuery Step = Q;
+    KnownRef Pair[] = {Acc, In};
+    Step.Inputs = Pair;
+    if (!(Acc = binary(Step, Fn)))
+      return nullptr;
+  }
+  return Acc;
+}
+
+static KnownRef unary(const KnownQuery &Q,
+                      function_ref<Number(const KnownNumber &)> Fn) {
+  const KnownTensor &A = *Q.Inputs[0];
+  SmallVector<KnownNumber, 4> Out;
+  for (const KnownNumber &E : A.Elements) {
+    auto V = Fn(E);
+    if (!V)
+      return nullptr;
+    Out.push_back(*V);
+  }
+  return make(A.Shape, std::move(Out));
+}
+
+KnownRef knownrules::elementwise(const KnownQuery &Q) {
+  using KN = const KnownNumber &;
+  bool IsFloat = isa<FloatType>(Q.InputElement);
+  auto Op = Q.Op;
+  if (Op == "Add")
+    return binary(Q, add);
+  if (Op == "Sub")
+    return binary(Q, [](KN A, KN B) { return add(A, negate(B)); });
+  if (Op == "Mul")
+    return binary(Q, mul);
+  if (Op == "Div")
+    return binary(Q, [&](KN A, KN B) { return divide(A, B, IsFloat); });
+  if (Op == "Mod") {
+    bool C = Q.Int("fmod", 0) != 0;
+    return binary(Q, [&](KN A, KN B) { return modulo(A, B, C); });
+  }
+  if (Op == "Min" || Op == "Max") {
+    bool Max = Op == "Max";
+    return foldInputs(Q, [&](KN A, KN B) -> Number {
+      if (A.Den != 1 || B.Den != 1)
+        return std::nullopt;
+      return KnownNumber(Max ? DimExpr::max(A.Num, B.Num)
+                             : DimExpr::min(A.Num, B.Num));
+    });
+  }
+  if (Op == "Equal")
+    return binary(Q, [](KN A, KN B) {
+      auto O = order(A, B);
+      return truth(O ? std::optional(*O == 0) : std::nullopt);
+    });
+  if (Op == "Less" || Op == "GreaterOrEqual") {
+    bool Less = Op == "Less";
+    return binary(Q, [&](KN A, KN B) {
+      auto G = atLeast(A, B);
+      return truth(G ? std::optional(*G != Less) : std::nullopt);
+    });
+  }
+  if (Op == "Greater" || Op == "LessOrEqual") {
+    bool Greater = Op == "Greater";
+    return binary(Q, [&](KN A, KN B) {
+      auto G = atLeast(B, A);
+      return truth(G ? std::optional(*G != Greater) : std::nullopt);
+    });
+  }
+  if (Op == "And")
+    return binary(Q, mul);
+  if (Op == "Or")
+    return binary(Q, [](KN A, KN B) {
+      return Number(KnownNumber(DimExpr::max(A.Num, B.Num)));
+    });
+  if (Op == "Not")
+    return unary(Q, [](KN A) { return add(KnownNumber(1), negate(A)); });
+  if (Op == "Neg")
+    return unary(Q, [](KN A) { return Number(negate(A)); });
+  if (Op == "Abs" || Op == "Relu")
+    return unary(Q, [](KN A) -> Number {
+      return isNonNegative(A.Num) ? Number(A) : std::nullopt;
+    });
+  if (Op == "Floor")
+    return unary(Q, floorOf);
+  if (Op == "Ceil")
+    return unary(Q, ceilOf);
+  if (Op == "Round")
+    return unary(Q, [](KN A) { return A.Den == 1 ? Number(A) : std::nullopt; });
+  return nullptr;
+}
+
+KnownRef knownrules::cast(const KnownQuery &Q) {
+  Type To = Q.ResultElement;
+  if (!To)
+    return nullptr;
+  if (isa<FloatType>(To)) {
+    // Sizes are far below 2^24; only what half precision could round is left.
+    if (isa<Float32Type, Float64Type>(To))
+      return Q.Inputs[0];
+    return nullptr;
+  }
+  auto Int = dyn_cast<IntegerType>(To);
+  if (!Int || (Int.getWidth() < 32 && Int.getWidth() != 1))
+    return nullptr;
+  return unary(Q, [&](const KnownNumber &A) -> Number {
+    if (Int.getWidth() == 1) {
+      if (auto O = order(A, KnownNumber(0)))
+        return KnownNumber(int64_t(*O != 0));
+      return std::nullopt;
+    }
+    auto C = A.Num.constant();
+    if (C && (*C < INT32_MIN || *C > INT32_MAX) && Int.getWidth() == 32)
+      return std::nullopt;
+    if (A.Den == 1)
+      return A;
+    if (C)
+      return KnownNumber(*C / A.Den);
+    return isNonNegative(A.Num) ? floorOf(A) : std::nullopt;
+  });
+}
+
+KnownRef knownrules::where(const KnownQuery &Q) {
+  if (Q.Inputs.size() != 3)
+    return nullptr;
+  const KnownTensor &C = *Q.Inputs[0], &A = *Q.Inputs[1], &B = *Q.Inputs[2];
+  auto AB = broadcastShape(A.Shape, B.Shape);
+  auto Shape = AB ? broadcastShape(*AB, C.Shape) : std::nullopt;
+  if (!Shape)
+    return nullptr;
+  SmallVector<KnownNumber, 4> Out;
+  for (int64_t I = 0, N = numElements(*Shape); I < N; ++I) {
+    auto V = C.Elements[broadcastIndex(I, *Shape, C.Shape)].constantInt();
+    if (!V)
+      return nullptr;
+    const KnownTensor &From = *V ? A : B;
+    Out.push_back(From.Elements[broadcastIndex(I, *Shape, From.Shape)]);
+  }
+  return make(*Shape, std::move(Out));
+}
