@@ -27,7 +27,6 @@ struct ResizeAxis {
   DimExpr In, Out;
   Value Scale;                      ///< f32, rank 0
   std::optional<double> ConstScale; ///< the same, if known
-  bool ScaleGiven = false;          ///< by the model, not as a ratio of sizes
   Value RoiStart, RoiEnd;           ///< f32, rank 0; tf_crop_and_resize only
 };
 
@@ -88,9 +87,9 @@ Value AxisResizer::coordinates() {
     return B.add(Half, along(Offset));
   }
   Value LastIn = along(size(A.In - DimExpr(1)));
-  // With scales that are given the result's length counts unrounded.
-  Value Length = A.ScaleGiven ? B.mul(size(A.In), A.Scale) : size(A.Out);
-  Value LastOut = B.maxScalar(along(B.addScalar(Length, -1)), 1e-9);
+  // The last element of a result of no whole size in the exact sense (scales
+  // that are given) is that of the rounded one, as torch has it.
+  Value LastOut = B.maxScalar(along(size(A.Out - DimExpr(1))), 1e-9);
   if (M.Coordinates == "align_corners")
     return unlessSingle(B.div(B.mul(I, LastIn), LastOut), number(0));
   if (M.Coordinates == "tf_crop_and_resize") {
@@ -250,7 +249,6 @@ static LogicalResult readScales(Node &N, int ScalesIn, int SizesIn,
       return N.fail("scales must have one entry per axis");
     auto Known = N.constFloats(ScalesIn);
     for (auto [K, A] : llvm::enumerate(Axes)) {
-      A.ScaleGiven = true;
       if (Known)
         A.ConstScale = (*Known)[K];
       A.Scale = Known ? N.B.scalar((*Known)[K], N.f32())
@@ -350,7 +348,7 @@ static LogicalResult resize(Node &N) {
     return failure();
   SmallVector<ResizeAxis> Axes;
   for (int64_t D : *Positions)
-    Axes.push_back({D, N.dim(0, D), {}, {}, {}, false, {}, {}});
+    Axes.push_back({D, N.dim(0, D), {}, {}, {}, {}, {}});
   if (failed(readScales(N, Old ? 1 : 2, Old ? -1 : 3, Axes)))
     return failure();
   if (M.Coordinates == "tf_crop_and_resize") {
@@ -380,7 +378,7 @@ static LogicalResult upsample(Node &N) {
                false};
   SmallVector<ResizeAxis> Axes;
   for (int64_t D = 0; D < N.rank(0); ++D)
-    Axes.push_back({D, N.dim(0, D), {}, {}, {}, false, {}, {}});
+    Axes.push_back({D, N.dim(0, D), {}, {}, {}, {}, {}});
   if (N.Version >= 9) {
     if (failed(readScales(N, 1, -1, Axes)))
       return failure();
