@@ -123,13 +123,21 @@ LogicalResult Importer::foldKnown(Node &N, bool &Done) {
   };
   auto readInt = [&](StringRef Name, int64_t D) { return N.attr(Name, D); };
   auto readInts = [&](StringRef Name) { return N.ints(Name); };
-  KnownQuery Q{Op,     N.Opset, Inputs,   N.elem(0),
-               Result, readInt, readInts, readAttr};
+  Dims NonNegative;
+  auto require = [&](const DimExpr &E) { NonNegative.push_back(E); };
+  KnownQuery Q{Op,      N.Opset,  Inputs,   N.elem(0), Result,
+               readInt, readInts, readAttr, require};
   if (Op == "ConstantOfShape" && N.hasAttr("value") && !readAttr("value"))
     return success();
   KnownRef Value = Result ? evalKnown(Q) : nullptr;
   if (!Value)
     return success();
+  for (const DimExpr &E : NonNegative)
+    AssertExprOp::create(
+        Builder, N.B.loc(), Builder.getStringAttr(E.toString()),
+        Builder.getStringAttr(DimExpr::max(E, DimExpr(0)).toString()),
+        Builder.getStringAttr(N.op() + " '" + N.name() +
+                              "': a size is too small for the model"));
   N.out(0, Tensor::of(Value, Result));
   Done = true;
   return success();
@@ -187,7 +195,14 @@ LogicalResult Importer::importNode(const onnx::NodeProto &P, Frame &F) {
                   "has " + Twine(N.numInputs()) + " inputs, at most " +
                       Twine(Entry->MaxInputs) + " are allowed"),
            success();
-  if (N.has(0) && !(typeClass(N.elem(0)) & Entry->Types))
+  // Sequences come first, or anywhere where any number of inputs may come.
+  for (unsigned K = 0; K < N.numInputs(); ++K)
+    if (N.has(K) && N.tensor(K).Seq &&
+        (!(Entry->Types & Sequences) || (K > 0 && Entry->MaxInputs >= 0)))
+      return refuse(P, Opset, "input " + Twine(K) + " is a sequence"),
+             success();
+  if (N.has(0) && !N.tensor(0).Seq && (Entry->Types & AnyType) &&
+      !(typeClass(N.elem(0)) & Entry->Types))
     return refuse(P, Opset,
                   "elements of type " + typeName(N.elem(0)) +
                       " are not supported"),
@@ -306,6 +321,9 @@ LogicalResult Importer::finish(func::FuncOp Func, Frame &F) {
       return fatal("output '" + O.name() + "' is produced by nothing");
     if (!*T)
       continue; // A refusal says why.
+    if (T->Seq)
+      return fatal("output '" + O.name() +
+                   "' is a sequence, which is not supported");
     Results.push_back(materialize(*T, Func.getLoc()));
     Names.push_back(O.name());
   }

@@ -62,6 +62,8 @@ struct KnownQuery {
   llvm::function_ref<std::optional<llvm::SmallVector<int64_t>>(llvm::StringRef)>
       Ints;
   llvm::function_ref<KnownRef(llvm::StringRef)> Tensor;
+  /// Takes what must not be negative for the result to be right.
+  llvm::function_ref<void(const DimExpr &)> RequireNonNegative;
 };
 /// Whether evalKnown has a rule for the operator.
 bool hasKnownRule(llvm::StringRef Op);

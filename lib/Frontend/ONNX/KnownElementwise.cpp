@@ -4,6 +4,7 @@
 #include "KnownRules.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "llvm/Support/MathExtras.h"
+#include <cmath>
 #include <numeric>
 
 using namespace mlir;
@@ -52,26 +53,50 @@ static bool isNonNegative(const DimExpr &E) {
   return L && *L >= 0;
 }
 
-/// Integers truncate toward zero, floats are exact.
-static Number divide(const KnownNumber &A, const KnownNumber &B, bool IsFloat) {
-  auto D = B.Num.constant();
-  if (!IsFloat) {
-    auto N = A.Num.constant();
-    if (N && D && *D != 0 && *D != -1)
-      return KnownNumber(*N / *D);
-    if (auto Q = A.Num.exactDiv(B.Num); Q && !B.Num.isConstant(0))
-      return KnownNumber(*Q);
-    // Truncation is floor for what cannot be negative; a symbolic divisor that
-    // is zero never gets as far as a shape.
-    if (isNonNegative(A.Num) && isNonNegative(B.Num) && !B.Num.isConstant(0))
-      return KnownNumber(DimExpr::floorDiv(A.Num, B.Num));
+/// Whether E is not negative unless a size is as small as a kernel.
+static bool isNonNegativeForLarge(const DimExpr &E) {
+  constexpr int64_t Large = 64;
+  return isNonNegative(E.substitute([](std::string_view S) {
+    return std::optional(DimExpr::symbol(std::string(S)) + DimExpr(Large));
+  }));
+}
+
+/// Integers truncate toward zero.
+static Number divideIntegers(const KnownQuery &Q, const DimExpr &A,
+                             const DimExpr &B) {
+  auto N = A.constant(), D = B.constant();
+  if (N && D && *D != 0 && *D != -1)
+    return KnownNumber(*N / *D);
+  if (B.isConstant(0))
     return std::nullopt;
-  }
+  if (auto Exact = A.exactDiv(B))
+    return KnownNumber(*Exact);
+  // Truncation is floor for what cannot be negative; a symbolic divisor that
+  // is zero never gets as far as a shape.
+  if (!isNonNegative(B))
+    return std::nullopt;
+  if (isNonNegative(A))
+    return KnownNumber(DimExpr::floorDiv(A, B));
+  if (isNonNegative(-A))
+    return KnownNumber(-DimExpr::floorDiv(-A, B));
+  // (size - kernel) / stride + 1, the size of a convolution's result.
+  if (!isNonNegativeForLarge(A))
+    return std::nullopt;
+  Q.RequireNonNegative(A);
+  return KnownNumber(DimExpr::floorDiv(A, B));
+}
+
+/// Integers truncate toward zero, floats are exact.
+static Number divide(const KnownQuery &Q, const KnownNumber &A,
+                     const KnownNumber &B, bool IsFloat) {
+  auto D = B.Num.constant();
+  if (!IsFloat)
+    return divideIntegers(Q, A.Num, B.Num);
   if (!D) {
-    auto Q = A.Num.exactDiv(B.Num);
-    if (!Q)
+    auto Exact = A.Num.exactDiv(B.Num);
+    if (!Exact)
       return std::nullopt;
-    return mul(KnownNumber(*Q, A.Den), KnownNumber(B.Den));
+    return mul(KnownNumber(*Exact, A.Den), KnownNumber(B.Den));
   }
   if (*D == 0)
     return std::nullopt;
@@ -116,6 +141,31 @@ static std::optional<bool> atLeast(const KnownNumber &A, const KnownNumber &B) {
 }
 static Number truth(std::optional<bool> B) {
   return B ? Number(KnownNumber(int64_t(*B))) : std::nullopt;
+}
+
+/// The root of a square number.
+static Number rootOf(const KnownNumber &A) {
+  auto exact = [](int64_t V) -> std::optional<int64_t> {
+    auto R = int64_t(std::llround(std::sqrt(double(V))));
+    return V >= 0 && R <= INT32_MAX && R * R == V ? std::optional(R)
+                                                  : std::nullopt;
+  };
+  auto N = A.Num.constant();
+  auto Num = N ? exact(*N) : std::nullopt, Den = exact(A.Den);
+  if (!Num || !Den)
+    return std::nullopt;
+  return KnownNumber(DimExpr(*Num), *Den);
+}
+static Number power(const KnownNumber &A, const KnownNumber &B) {
+  auto E = B.Num.constant();
+  if (B.Den == 2 && E == 1)
+    return rootOf(A);
+  if (!E || B.Den != 1 || *E < 0 || *E > 4)
+    return std::nullopt;
+  Number Out = KnownNumber(1);
+  for (int64_t I = 0; I < *E && Out; ++I)
+    Out = mul(*Out, A);
+  return Out;
 }
 
 static Number floorOf(const KnownNumber &A) {
@@ -215,7 +265,7 @@ KnownRef knownrules::elementwise(const KnownQuery &Q) {
   if (Op == "Mul")
     return binary(Q, mul);
   if (Op == "Div")
-    return binary(Q, [&](KN A, KN B) { return divide(A, B, IsFloat); });
+    return binary(Q, [&](KN A, KN B) { return divide(Q, A, B, IsFloat); });
   if (Op == "Mod") {
     bool C = Q.Int("fmod", 0) != 0;
     return binary(Q, [&](KN A, KN B) { return modulo(A, B, C); });
@@ -262,6 +312,10 @@ KnownRef knownrules::elementwise(const KnownQuery &Q) {
     return unary(Q, [](KN A) -> Number {
       return isNonNegative(A.Num) ? Number(A) : std::nullopt;
     });
+  if (Op == "Pow")
+    return binary(Q, power);
+  if (Op == "Sqrt")
+    return unary(Q, rootOf);
   if (Op == "Floor")
     return unary(Q, floorOf);
   if (Op == "Ceil")

@@ -247,6 +247,39 @@ KnownRef reshape(const KnownQuery &Q) {
   return withShape(Q.Inputs[0], *Shape);
 }
 
+KnownRef transpose(const KnownQuery &Q) {
+  const KnownTensor &A = *Q.Inputs[0];
+  size_t Rank = A.Shape.size();
+  auto Perm = Q.Ints("perm");
+  if (!Perm)
+    Perm = llvm::to_vector(llvm::reverse(llvm::seq<int64_t>(0, Rank)));
+  if (Perm->size() != Rank)
+    return nullptr;
+  // Of each result dimension: its size, and its stride in the operand.
+  SmallVector<int64_t> Strides(Rank, 1), Shape, Steps;
+  for (size_t D = Rank; D-- > 1;)
+    Strides[D - 1] = Strides[D] * A.Shape[D];
+  SmallVector<bool> Seen(Rank, false);
+  for (int64_t P : *Perm) {
+    auto At = normalize(P, Rank);
+    if (!At || Seen[*At])
+      return nullptr;
+    Seen[*At] = true;
+    Shape.push_back(A.Shape[*At]);
+    Steps.push_back(Strides[*At]);
+  }
+  SmallVector<KnownNumber, 4> Out;
+  for (int64_t I = 0, N = A.Elements.size(); I < N; ++I) {
+    int64_t Rest = I, From = 0;
+    for (size_t D = Rank; D-- > 0;) {
+      From += Rest % Shape[D] * Steps[D];
+      Rest /= Shape[D];
+    }
+    Out.push_back(A.Elements[From]);
+  }
+  return make(Shape, std::move(Out));
+}
+
 KnownRef expand(const KnownQuery &Q) {
   auto To = Q.Inputs.size() == 2 ? constants(Q.Inputs[1]) : std::nullopt;
   if (!To || llvm::any_of(*To, [](int64_t D) { return D < 0; }))
@@ -357,9 +390,9 @@ Rule findRule(StringRef Op) {
       .Cases({"Add", "Sub", "Mul", "Div", "Mod", "Min", "Max"}, elementwise)
       .Cases({"Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual"},
              elementwise)
-      .Cases(
-          {"And", "Or", "Not", "Neg", "Abs", "Relu", "Floor", "Ceil", "Round"},
-          elementwise)
+      .Cases({"And", "Or", "Not", "Neg", "Abs", "Relu", "Floor", "Ceil",
+              "Round", "Pow", "Sqrt"},
+             elementwise)
       .Case("Cast", cast)
       .Case("Where", where)
       .Case("Gather", gather)
@@ -368,6 +401,7 @@ Rule findRule(StringRef Op) {
       .Case("Unsqueeze", unsqueeze)
       .Case("Squeeze", squeeze)
       .Case("Reshape", reshape)
+      .Case("Transpose", transpose)
       .Case("Expand", expand)
       .Case("Tile", tile)
       .Case("ConstantOfShape", constantOfShape)

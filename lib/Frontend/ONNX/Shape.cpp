@@ -206,7 +206,8 @@ static LogicalResult reshape(Node &N) {
                              N.B.select(IsFree, N.B.full(1, S), S), {0});
     Value Rest = N.B.div(N.B.dim(Total), Known);
     S = N.B.select(IsFree, N.B.broadcast(Rest, getDims(S), {}), S);
-    Out = N.bind(S, "reshape", &Total);
+    // Bounds of several sizes would multiply to far more than the whole.
+    Out = N.bind(S, "reshape", Rank == 1 ? &Total : nullptr);
   }
   auto V = N.reshape(N.in(0), Out);
   return failed(V) ? failure() : N.done(*V);

@@ -18,6 +18,8 @@ protected:
   Type I64 = IntegerType::get(&Context, 64), F32 = Float32Type::get(&Context);
   DimExpr N = DimExpr::symbol("N"), S = DimExpr::symbol("S");
 
+  std::string Required; ///< What the last rule wants to be non-negative.
+
   KnownRef vec(ArrayRef<DimExpr> V) {
     return std::make_shared<KnownTensor>(KnownTensor::vector(V));
   }
@@ -33,8 +35,10 @@ protected:
       return std::nullopt;
     };
     auto Tensor = [](StringRef) { return KnownRef(); };
-    KnownRef T =
-        evalKnown({Op, 17, In, E, Result ? Result : E, Int, Ints, Tensor});
+    Required.clear();
+    auto Require = [&](const DimExpr &E) { Required = E.toString(); };
+    KnownRef T = evalKnown(
+        {Op, 17, In, E, Result ? Result : E, Int, Ints, Tensor, Require});
     if (!T)
       return "unknown";
     std::string Text;
@@ -57,6 +61,35 @@ TEST_F(Known, IntegersFollowExpressions) {
   EXPECT_EQ(eval("Gather", {vec({N, S}), num(KnownNumber(-1))}, I64), "S");
   EXPECT_EQ(eval("Gather", {vec({N, S}), num(KnownNumber(2))}, I64), "unknown");
   EXPECT_EQ(eval("ReduceProd", {vec({N, S, DimExpr(2)})}, I64), "2*N*S");
+}
+
+TEST_F(Known, DivisionTruncates) {
+  KnownNumber Four(4);
+  EXPECT_EQ(eval("Div", {num(N), num(Four)}, I64), "floordiv(N, 4)");
+  EXPECT_EQ(eval("Div", {num(-N), num(Four)}, I64), "-floordiv(N, 4)");
+  EXPECT_EQ(Required, "");
+  // As exporters write a convolution's size; too small an input is an error.
+  EXPECT_EQ(eval("Div", {num(N - DimExpr(1)), num(Four)}, I64),
+            DimExpr::floorDiv(N - DimExpr(1), DimExpr(4)).toString());
+  EXPECT_EQ(Required, "N - 1");
+  EXPECT_EQ(eval("Div", {num(N - S), num(Four)}, I64), "unknown");
+}
+
+TEST_F(Known, RootsOfSquares) {
+  KnownNumber Half(DimExpr(1), 2);
+  EXPECT_EQ(eval("Pow", {num(KnownNumber(196)), num(Half)}, F32), "14");
+  EXPECT_EQ(eval("Pow", {num(KnownNumber(197)), num(Half)}, F32), "unknown");
+  EXPECT_EQ(eval("Pow", {num(N), num(KnownNumber(2))}, F32), "N*N");
+  EXPECT_EQ(eval("Sqrt", {num(KnownNumber(DimExpr(9), 4))}, F32), "3/2");
+}
+
+TEST_F(Known, TransposeMovesElements) {
+  KnownTensor Plane;
+  Plane.Shape = {2, 3};
+  for (int64_t I = 0; I < 6; ++I)
+    Plane.Elements.push_back(KnownNumber(I));
+  KnownRef In = std::make_shared<KnownTensor>(Plane);
+  EXPECT_EQ(eval("Transpose", {In}, I64), "0, 3, 1, 4, 2, 5");
 }
 
 TEST_F(Known, ComparisonsOnlyWhereTheyShow) {
