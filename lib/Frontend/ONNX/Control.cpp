@@ -15,6 +15,9 @@ limosa::onnximport::bodyValues(Node &N, MutableArrayRef<Tensor> Ts) {
   for (Tensor &T : Ts) {
     if (!T) // A refusal inside says why.
       return failure();
+    if (T.Seq)
+      return N.fail(
+          "a branch or body gives a sequence, which is not supported");
     Out.push_back(N.I.materialize(T, N.B.loc()));
   }
   return Out;
@@ -118,7 +121,7 @@ static LogicalResult ifOp(Node &N) {
 llvm::ArrayRef<OpEntry> limosa::onnximport::controlOps() {
   static const OpEntry Table[] = {
       {"", "If", 1, 1, 1, Bools, ifOp},
-      {"", "Loop", 1, 0, -1, AnyType, importLoop},
+      {"", "Loop", 1, 0, -1, AnyType | Sequences, importLoop},
       {"", "Scan", 9, 1, -1, AnyType, importScan},
   };
   return Table;

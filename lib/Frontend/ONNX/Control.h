@@ -14,6 +14,11 @@ FailureOr<SmallVector<Value>> bodyValues(Node &N,
 /// A refusal of something inside stands for the node's own.
 LogicalResult stopAfterBody(Node &N);
 
+/// `Before`, followed by what a loop appended: Items[j] holds along its first
+/// dimension the j-th tensor of each round.
+FailureOr<Sequence> appendRounds(Node &N, const Sequence &Before,
+                                 llvm::ArrayRef<Value> Items);
+
 LogicalResult importLoop(Node &N);
 LogicalResult importScan(Node &N);
 

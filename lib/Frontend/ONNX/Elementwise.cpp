@@ -236,7 +236,7 @@ llvm::ArrayRef<OpEntry> limosa::onnximport::elementwiseOps() {
       {"", "Atanh", 9, 1, 1, Floats, function<Atanh>},
       {"", "Tanh", 6, 1, 1, Floats, unary<&CB::tanh>},
       {"", "Erf", 9, 1, 1, Floats, unary<&CB::erf>},
-      {"", "Identity", 1, 1, 1, AnyType, identity},
+      {"", "Identity", 1, 1, 1, AnyType | Sequences, identity},
       {"", "IsNaN", 9, 1, 1, Floats, isNaN},
       {"", "IsInf", 10, 1, 1, Floats, isInf},
       {"", "Cast", 6, 1, 1, AnyType, cast},

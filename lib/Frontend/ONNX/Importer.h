@@ -20,6 +20,8 @@ namespace limosa::onnximport {
 
 class Node;
 
+struct Sequence;
+
 /// A named tensor of the model. It becomes IR when something asks for its
 /// value: constants that nothing reads and shapes that are known leave none.
 struct Tensor {
@@ -28,6 +30,8 @@ struct Tensor {
   mlir::ElementsAttr Const;
   KnownRef Known;
   bool KnownTried = false; ///< Const has been looked at for Known.
+  /// A sequence instead; then there is no type and no value.
+  std::shared_ptr<const Sequence> Seq;
 
   static Tensor of(mlir::Value V) {
     Tensor T;
@@ -42,7 +46,21 @@ struct Tensor {
     return T;
   }
   static Tensor of(KnownRef K, mlir::Type ElementType);
-  explicit operator bool() const { return bool(Type); }
+  static Tensor of(Sequence S);
+  explicit operator bool() const { return Type || Seq; }
+};
+
+/// A list of tensors. It exists only while importing: what reads it reads the
+/// tensors themselves.
+struct Sequence {
+  /// One tensor, or a run: a tensor's slices along its first dimension.
+  struct Part {
+    Tensor T;
+    bool Run = false;
+  };
+  llvm::SmallVector<Part, 2> Parts;
+  /// Parts follow what this state of the loop being imported holds.
+  std::optional<unsigned> Carried;
 };
 
 /// Names that are visible: those of a graph and of the graphs around it.

@@ -15,7 +15,10 @@ namespace {
 /// rounds' outputs are collected in.
 struct LoopPlan {
   const onnx::GraphProto *Body = nullptr;
-  SmallVector<Value> States;   ///< Initial values.
+  SmallVector<Value> States; ///< Initial values.
+  /// Which of the body's states are sequences, which it may append to: what a
+  /// round appends is collected like its other outputs, behind them.
+  SmallVector<unsigned> Lists;
   Value TripCount;             ///< i64, rank 0; null: no limit.
   std::optional<DimExpr> Trip; ///< The same, if known.
   Value Condition;             ///< Before the first round; null: true.
@@ -34,6 +37,8 @@ public:
 
   /// The last states and the collected outputs.
   FailureOr<SmallVector<Value>> build();
+  /// How many tensors each round appends to each of the plan's lists.
+  ArrayRef<unsigned> appended() const { return Appended; }
 
 private:
   struct Round {
@@ -50,6 +55,7 @@ private:
   const LoopPlan &P;
   SmallVector<RankedTensorType> StateTypes; ///< Inside of the loop.
   SmallVector<RankedTensorType> RowTypes;   ///< Of one round's outputs.
+  SmallVector<unsigned> Appended;
   SmallVector<DimExpr> CarriedSizes; ///< Symbols that each round binds anew.
   bool HasCondition = false;
 };
@@ -62,10 +68,31 @@ FailureOr<LoopBuilder::Round> LoopBuilder::importRound(Value I, Value Condition,
   if (failed(Out))
     return failure();
   size_t Extra = N.op() == "Loop" ? 1 : 0; // the condition
-  if (Out->size() != Extra + States.size() + P.NumCollected)
+  size_t NumStates = States.size() + P.Lists.size();
+  if (Out->size() != Extra + NumStates + P.NumCollected)
     return N.fail("the body has " + Twine(Out->size()) + " outputs, not " +
-                  Twine(Extra + States.size() + P.NumCollected));
-  auto Vs = bodyValues(N, MutableArrayRef(*Out).drop_front(Extra));
+                  Twine(Extra + NumStates + P.NumCollected));
+  SmallVector<Tensor> Tensors, NewItems;
+  Appended.clear();
+  for (size_t K = Extra; K < Out->size(); ++K) {
+    Tensor &T = (*Out)[K];
+    if (!llvm::is_contained(P.Lists, K - Extra)) {
+      Tensors.push_back(T);
+      continue;
+    }
+    if (!T)
+      return failure();
+    if (!T.Seq || T.Seq->Carried != K - Extra)
+      return N.fail("does with a sequence something else than append to it");
+    for (const Sequence::Part &Part : T.Seq->Parts) {
+      if (Part.Run)
+        return N.fail("appends a sequence of unknown length to another");
+      NewItems.push_back(Part.T);
+    }
+    Appended.push_back(T.Seq->Parts.size());
+  }
+  llvm::append_range(Tensors, NewItems);
+  auto Vs = bodyValues(N, Tensors);
   if (failed(Vs))
     return failure();
   Round R;
@@ -232,6 +259,9 @@ LogicalResult limosa::onnximport::importLoop(Node &N) {
   const onnx::GraphProto *Body = N.graph("body");
   if (!Body)
     return N.fail("the body is missing");
+  for (unsigned K = 0; K < 2; ++K)
+    if (N.has(K) && N.tensor(K).Seq)
+      return N.fail("input " + Twine(K) + " is a sequence");
   LoopPlan P;
   P.Body = Body;
   auto scalarInput = [&](unsigned K) -> FailureOr<Value> {
@@ -268,10 +298,14 @@ LogicalResult limosa::onnximport::importLoop(Node &N) {
   for (unsigned K = 2; K < N.numInputs(); ++K) {
     if (!N.has(K))
       return N.fail("input " + Twine(K) + " is missing");
-    P.States.push_back(N.in(K));
+    if (N.tensor(K).Seq)
+      P.Lists.push_back(K - 2);
+    else
+      P.States.push_back(N.in(K));
   }
-  int64_t Rest = Body->output_size() - 1 - int64_t(P.States.size());
-  if (Rest < 0 || Body->input_size() != int(P.States.size()) + 2)
+  int64_t NumStates = int64_t(P.States.size() + P.Lists.size());
+  int64_t Rest = Body->output_size() - 1 - NumStates;
+  if (Rest < 0 || Body->input_size() != int(NumStates) + 2)
     return N.fail(
         "the body's inputs or outputs do not fit the carried tensors");
   P.NumCollected = unsigned(Rest);
@@ -310,15 +344,42 @@ LogicalResult limosa::onnximport::importLoop(Node &N) {
     for (unsigned K = 0; K < 2; ++K)
       if (Body->input(int(K)).type().tensor_type().shape().dim_size() == 1)
         Out[K] = Tensor::of(N.B.reshape(Out[K].V, {DimExpr(1)}));
-    for (Value S : States)
-      Out.push_back(Tensor::of(S));
+    for (unsigned K = 0; K < NumStates; ++K) {
+      if (llvm::is_contained(P.Lists, K)) {
+        Out.push_back(Tensor::of(Sequence{{}, K}));
+        continue;
+      }
+      Out.push_back(Tensor::of(States.front()));
+      States = States.drop_front();
+    }
     return Out;
   };
   auto Reversed = [](unsigned) { return false; };
   P.Inputs = Inputs;
   P.Reversed = Reversed;
-  auto Out = LoopBuilder(N, P).build();
-  return failed(Out) ? stopAfterBody(N) : N.done(*Out);
+  LoopBuilder Builder(N, P);
+  auto Out = Builder.build();
+  if (failed(Out))
+    return stopAfterBody(N);
+  ArrayRef<Value> States = ArrayRef(*Out).take_front(P.States.size()),
+                  Collected = ArrayRef(*Out).slice(P.States.size());
+  for (unsigned K = 0; K < NumStates; ++K)
+    if (!llvm::is_contained(P.Lists, K)) {
+      N.out(K, States.front());
+      States = States.drop_front();
+    }
+  for (unsigned K = 0; K < P.NumCollected; ++K)
+    N.out(NumStates + K, Collected[K]);
+  ArrayRef<Value> NewItems = Collected.drop_front(P.NumCollected);
+  for (auto [K, Count] : llvm::zip(P.Lists, Builder.appended())) {
+    auto All =
+        appendRounds(N, *N.tensor(K + 2).Seq, NewItems.take_front(Count));
+    if (failed(All))
+      return failure();
+    N.out(K, Tensor::of(std::move(*All)));
+    NewItems = NewItems.drop_front(Count);
+  }
+  return success();
 }
 
 /// Scan since opset 9: states, then inputs that are walked along an axis.

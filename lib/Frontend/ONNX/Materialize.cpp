@@ -14,6 +14,12 @@ Tensor Tensor::of(KnownRef K, mlir::Type ElementType) {
   return T;
 }
 
+Tensor Tensor::of(Sequence S) {
+  Tensor T;
+  T.Seq = std::make_shared<const Sequence>(std::move(S));
+  return T;
+}
+
 KnownRef Importer::known(Tensor &T) {
   if (!T.Known && T.Const && !T.KnownTried) {
     T.KnownTried = true;
