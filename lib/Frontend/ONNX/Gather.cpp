@@ -227,6 +227,71 @@ static LogicalResult scatterND(Node &N) {
                         llvm::to_vector(llvm::seq<int64_t>(0, *K)), 0, *C));
 }
 
+/// Columns [N, C * block, L], the blocks that a convolution would read, added
+/// back into the image.
+static LogicalResult col2Im(Node &N) {
+  auto Image = N.sizes(1);
+  auto Block = N.constInts(2);
+  if (failed(Image) || failed(N.wantRank(0, 3)))
+    return failure();
+  size_t R = Image->size();
+  if (!Block || Block->size() != R || R == 0)
+    return N.fail("block_shape must be constant, with an entry per dimension");
+  auto list = [&](StringRef Name, size_t Count, int64_t Default) {
+    return N.ints(Name).value_or(Ints(Count, Default));
+  };
+  Ints Strides = list("strides", R, 1), Dilations = list("dilations", R, 1),
+       Pads = list("pads", 2 * R, 0);
+  if (Strides.size() != R || Dilations.size() != R || Pads.size() != 2 * R)
+    return N.fail("attributes must have an entry per dimension");
+  // Positions in the image: [block .., steps .., R].
+  Dims Grid;
+  DimExpr Cells(1), Steps(1);
+  for (int64_t B : *Block) {
+    if (B < 1)
+      return N.fail("block_shape must be positive");
+    Grid.push_back(DimExpr(B));
+    Cells = Cells * DimExpr(B);
+  }
+  for (size_t D = 0; D < R; ++D) {
+    if (Strides[D] < 1 || Dilations[D] < 1)
+      return N.fail("strides and dilations must be positive");
+    DimExpr Room = (*Image)[D] + DimExpr(Pads[D] + Pads[R + D] -
+                                         Dilations[D] * ((*Block)[D] - 1) - 1);
+    Grid.push_back(DimExpr::floorDiv(Room, DimExpr(Strides[D])) + DimExpr(1));
+    Steps = Steps * Grid.back();
+  }
+  Dims X = N.dims(0);
+  auto Channels = X[1].exactDiv(Cells);
+  if (!Channels)
+    return N.fail("the columns are no multiple of the block's size");
+  if (failed(N.wantEqual(X[2], Steps, "the number of blocks")))
+    return failure();
+  CoreBuilder &B = N.B;
+  SmallVector<Value> Parts;
+  for (size_t D = 0; D < R; ++D) {
+    Value Cell = B.mulScalar(B.iota(Grid, D, N.i64()), double(Dilations[D]));
+    Value Step = B.mulScalar(B.iota(Grid, R + D, N.i64()), double(Strides[D]));
+    Parts.push_back(
+        asCoordinates(N, B.addScalar(B.add(Cell, Step), -double(Pads[D]))));
+  }
+  // What lies in the padding is dropped.
+  Value At = B.concat(Parts, 2 * int64_t(R));
+  Value Columns = B.reshape(N.as(N.in(0), {X[0], X[1], Steps}),
+                            {X[0], *Channels, Cells, Steps});
+  Dims Updates(Grid), Out(*Image);
+  Updates.append({X[0], *Channels});
+  Out.append({X[0], *Channels});
+  Columns = B.reshape(B.transpose(Columns, {2, 3, 0, 1}), Updates);
+  Value Y = scatter(N, B.full(0, Out, N.elem(0)), At, Columns,
+                    llvm::to_vector(llvm::seq<int64_t>(0, R)), 0,
+                    CoreBuilder::Combiner::Add);
+  Ints Perm{int64_t(R), int64_t(R) + 1};
+  for (size_t D = 0; D < R; ++D)
+    Perm.push_back(D);
+  return N.done(B.transpose(Y, Perm));
+}
+
 //===----------------------------------------------------------------------===//
 // Selection
 //===----------------------------------------------------------------------===//
@@ -263,47 +328,6 @@ static LogicalResult oneHot(Node &N) {
   return N.done(N.B.select(Hot, value(1), value(0)));
 }
 
-/// A fresh symbol for the number of true elements of a mask.
-static DimExpr countSymbol(Node &N, Value Mask, StringRef Hint) {
-  DimExpr Bound = numElements(Mask.getType());
-  return N.I.freshSymbol(Hint, &Bound);
-}
-
-static LogicalResult nonZero(Node &N) {
-  Value X = N.in(0);
-  Value Mask = isBool(N.elem(0)) ? X : N.B.compare(Dir::NE, X, N.B.full(0, X));
-  if (N.rank(0) == 0)
-    Mask = N.B.reshape(Mask, {DimExpr(1)});
-  DimExpr Count = countSymbol(N, Mask, "nonzero");
-  Value Indices = N.B.compact(Mask, Count.toString()).first;
-  return N.done(N.B.transpose(Indices, {1, 0}));
-}
-
-static LogicalResult compress(Node &N) {
-  if (failed(N.wantRank(1, 1)))
-    return failure();
-  if (!isBool(N.elem(1)))
-    return N.fail("the condition must be bool");
-  Value X = N.in(0);
-  int64_t Axis = 0;
-  if (N.hasAttr("axis")) {
-    auto Normal = N.axis(N.attr("axis", int64_t(0)), N.rank(0));
-    if (failed(Normal))
-      return failure();
-    Axis = *Normal;
-  } else {
-    X = N.B.reshape(X, {numElements(X.getType())});
-  }
-  // A condition longer than the dimension must be false there.
-  DimExpr Size = getDim(X.getType(), Axis), Given = N.dim(1, 0);
-  Value Mask = N.in(1);
-  if (auto C = (Given - Size).constant(); C && *C > 0)
-    Mask = N.B.sliceDim(Mask, 0, DimExpr(0), Size);
-  DimExpr Count = countSymbol(N, Mask, "compress");
-  Value Indices = N.B.compact(Mask, Count.toString()).first;
-  return N.done(N.B.take(X, N.B.reshape(Indices, {Count}), Axis));
-}
-
 static LogicalResult reverseSequence(Node &N) {
   int64_t Time = N.attr("time_axis", int64_t(0)),
           Batch = N.attr("batch_axis", int64_t(1));
@@ -336,9 +360,8 @@ llvm::ArrayRef<OpEntry> limosa::onnximport::gatherOps() {
       {"", "Scatter", 9, 3, 3, AnyType, scatterElements},
       {"", "ScatterElements", 11, 3, 3, AnyType, scatterElements},
       {"", "ScatterND", 11, 3, 3, AnyType, scatterND},
+      {"", "Col2Im", 18, 3, 3, Numbers, col2Im},
       {"", "OneHot", 9, 3, 3, Numbers, oneHot},
-      {"", "NonZero", 9, 1, 1, Computes, nonZero},
-      {"", "Compress", 9, 2, 2, AnyType, compress},
       {"", "ReverseSequence", 10, 2, 2, AnyType, reverseSequence},
   };
   return Table;

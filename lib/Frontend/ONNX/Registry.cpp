@@ -12,10 +12,11 @@ using namespace limosa::onnximport;
 
 ArrayRef<ArrayRef<OpEntry>> limosa::onnximport::allOps() {
   static const ArrayRef<OpEntry> Families[] = {
-      elementwiseOps(), activationOps(), shapeOps(),     dataOps(),
-      gatherOps(),      matmulOps(),     convOps(),      poolOps(),
-      normOps(),        reduceOps(),     recurrentOps(), resizeOps(),
-      controlOps(),     quantizeOps(),   attentionOps(), randomOps()};
+      elementwiseOps(), activationOps(), shapeOps(),   dataOps(),
+      gatherOps(),      selectOps(),     matmulOps(),  convOps(),
+      poolOps(),        normOps(),       reduceOps(),  recurrentOps(),
+      resizeOps(),      gridOps(),       fourierOps(), controlOps(),
+      quantizeOps(),    attentionOps(),  randomOps(),  sequenceOps()};
   return Families;
 }
 
@@ -78,6 +79,8 @@ uint8_t limosa::onnximport::typeClass(Type T) {
 }
 
 static std::string typesText(uint8_t Types) {
+  if (Types == Sequences)
+    return "sequence";
   if ((Types & AnyType) == AnyType)
     return "any";
   SmallVector<StringRef> Parts;
@@ -97,7 +100,11 @@ static std::string typesText(uint8_t Types) {
 }
 
 void limosa::printOnnxOperators(raw_ostream &OS) {
-  OS << "| Domain | Operator | From opset | Types |\n|---|---|---|---|\n";
+  OS << "# ONNX operators\n\n"
+        "What the front end imports: generated from its table by `limosa-opt "
+        "--onnx-operators`. Types are those\nof the first input; an operator "
+        "that is older than its row is refused with the version it needs.\n\n"
+        "| Domain | Operator | From opset | Types |\n|---|---|---|---|\n";
   SmallVector<StringRef> Keys;
   for (const auto &Rows : index())
     Keys.push_back(Rows.first());

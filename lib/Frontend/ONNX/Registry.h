@@ -25,7 +25,8 @@ enum Accept : uint8_t {
   Integers = SignedInts | UnsignedInts,
   Numbers = Floats | Integers,
   Computes = Numbers | Bools,
-  AnyType = Computes | StorageTypes
+  AnyType = Computes | StorageTypes,
+  Sequences = 32 ///< Inputs may be sequences.
 };
 
 struct OpEntry {
@@ -59,10 +60,14 @@ llvm::ArrayRef<OpEntry> normOps();
 llvm::ArrayRef<OpEntry> reduceOps();
 llvm::ArrayRef<OpEntry> recurrentOps();
 llvm::ArrayRef<OpEntry> resizeOps();
+llvm::ArrayRef<OpEntry> gridOps();
+llvm::ArrayRef<OpEntry> fourierOps();
 llvm::ArrayRef<OpEntry> controlOps();
 llvm::ArrayRef<OpEntry> quantizeOps();
 llvm::ArrayRef<OpEntry> attentionOps();
 llvm::ArrayRef<OpEntry> randomOps();
+llvm::ArrayRef<OpEntry> sequenceOps();
+llvm::ArrayRef<OpEntry> selectOps();
 
 } // namespace limosa::onnximport
 
