@@ -1,9 +1,11 @@
-//===- Depthwise.cpp - The template of depthwise convolutions -------------===//
+//===- Depthwise.cpp - Depthwise convolutions and those in narrow groups --===//
 //
 // One filter per channel: nothing is summed over channels, so lanes run along
 // them and a register tile is a run of pixels of one output line. An input
 // vector is loaded once and multiplied into every pixel whose window it falls
-// in. Edges need no padding: lines are clipped to the image by the bounds of
+// in. Groups of 2, 4 .. channels that fill a vector together do the same for
+// each channel of a group in turn, spread over the lanes of its group. Edges
+// need no padding: lines are clipped to the image by the bounds of
 // the window loop, and the few pixels at the ends of a line are computed one by
 // one.
 //
@@ -15,6 +17,8 @@
 #include "limosa/Codegen/Packing.h"
 #include "limosa/Codegen/StridedView.h"
 #include "limosa/IR/LimosaOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -39,6 +43,7 @@ struct Plan {
   StridedView View;
   DimExpr Batch;
   int64_t Channels = 0;
+  int64_t Group = 1; ///< channels of a group, in and out
   Type AccType;
   unsigned Lanes = 0;
   /// Output pixels of a line whose windows lie inside the input.
@@ -63,9 +68,10 @@ std::optional<Plan> planDepthwise(ConvOp Op, const KernelAnalysis &Kernel,
       !isPackable(Kernel.Func, *FilterView))
     return std::nullopt;
   Plan P;
-  P.Channels = Op.getFeatureGroups();
-  if (Filter.getDimSize(1) != 1 || Filter.getDimSize(0) != P.Channels ||
-      P.Channels == 1 ||
+  P.Channels = Filter.getDimSize(0);
+  P.Group = Filter.getDimSize(1);
+  if (Op.getFeatureGroups() == 1 ||
+      P.Group * int64_t(Op.getFeatureGroups()) != P.Channels ||
       llvm::any_of(Op.getLhsDilation(), [](int64_t D) { return D != 1; }))
     return std::nullopt;
   std::optional<StridedView> View = getStridedView(Op.getInput());
@@ -78,6 +84,10 @@ std::optional<Plan> planDepthwise(ConvOp Op, const KernelAnalysis &Kernel,
   if (!isa<FloatType>(P.AccType))
     return std::nullopt;
   P.Lanes = getRegisterFile(Options.Isa, P.AccType).Lanes;
+  // Channels change places within vectors of f32.
+  if (P.Group > 1 && (!P.AccType.isF32() || !llvm::isPowerOf2_64(P.Group) ||
+                      P.Group * 2 > P.Lanes))
+    return std::nullopt;
   P.Batch = getDim(Op.getResult().getType(), 0);
   unsigned Spatial = Filter.getRank() - 2;
   Dims Low = parseDims(Op.getPadLow());
@@ -102,10 +112,12 @@ std::optional<Plan> planDepthwise(ConvOp Op, const KernelAnalysis &Kernel,
       P.FirstInner,
       DimExpr::min(AX.Out, DimExpr::ceilDiv(DimExpr::max(Room, 0), AX.Stride)));
 
-  // Accumulators, the window's weights and one input vector.
+  // Accumulators, the window's weights, one input vector and where its lanes
+  // go.
   unsigned Registers = getRegisterFile(Options.Isa, P.AccType).Registers;
-  int64_t Most = std::clamp<int64_t>(Registers - AX.Window - 2, 4,
-                                     Registers == 32 ? 14 : 8);
+  int64_t Most =
+      std::clamp<int64_t>(Registers - AX.Window - (P.Group > 1 ? 3 : 2), 4,
+                          Registers == 32 ? 14 : 8);
   int64_t Rows = Most;
   if (auto Inner = (P.EndInner - P.FirstInner).constant(); Inner && *Inner > 0)
     Rows = llvm::divideCeil(*Inner, llvm::divideCeil(*Inner, Most));
@@ -118,7 +130,7 @@ std::optional<Plan> planDepthwise(ConvOp Op, const KernelAnalysis &Kernel,
   P.BlockPanels = Share(P.panels(), 8);
   int64_t Taps = P.Axes[Z].Window * P.Axes[Y].Window * AX.Window;
   int64_t PerLine = AX.Out.constant().value_or(64) * P.BlockPanels *
-                    std::max<int64_t>(Taps, 4);
+                    std::max<int64_t>(Taps * P.Group, 4);
   P.BlockLines =
       std::max<int64_t>(TileVectors / std::max<int64_t>(PerLine, 1), 1);
   if (auto Lines = P.Axes[Y].Out.constant()) {
@@ -144,7 +156,7 @@ public:
     prepare();
     KB.setGrid(DimExpr(P.columnBlocks()) * P.Batch * P.Axes[Z].Out *
                P.lineBlocks());
-    KB.result().Flops = DimExpr(2 * Taps * P.Channels) * P.Batch *
+    KB.result().Flops = DimExpr(2 * Depth * P.Channels) * P.Batch *
                         P.Axes[Z].Out * P.Axes[Y].Out * P.Axes[X].Out;
     Value LineBlocks = KB.divisor(P.lineBlocks());
     Value Planes = KB.divisor(P.Axes[Z].Out);
@@ -165,15 +177,44 @@ private:
     SmallVector<unsigned> Window;
     for (unsigned D = 2; D < Filter.Dims.size(); ++D)
       Window.push_back(D);
+    Window.push_back(1);
     PanelLayout Layout;
     Layout.PanelColumns = Layout.Lanes = lanes();
     Layout.Offset = *Filter.Offset.constant();
     Layout.K = *panelDims(Filter, Window);
     Layout.Columns = *panelDims(Filter, {0u});
-    Taps = Layout.depth();
+    Depth = Layout.depth();
     unsigned Arg = Filter.Argument.getArgNumber();
     KB.requestPack(Arg, Layout.toString());
     Weights = KB.input(Arg);
+    if (P.Group > 1)
+      prepareSpread();
+  }
+
+  /// For each lane the first of its group.
+  void prepareSpread() {
+    SmallVector<int32_t> First;
+    for (int32_t I = 0; I < int32_t(lanes()); ++I)
+      First.push_back(I / P.Group * P.Group);
+    auto Ty = VectorType::get({int64_t(lanes())}, B.getI32Type());
+    FirstLanes = arith::ConstantOp::create(
+        B, KB.loc(), DenseElementsAttr::get(Ty, ArrayRef(First)));
+  }
+
+  /// Puts the current member of each group into all lanes of the group.
+  Value spread(Value V) {
+    auto Ty = cast<VectorType>(FirstLanes.getType());
+    Value Lane =
+        arith::IndexCastOp::create(B, KB.loc(), B.getI32Type(), Member);
+    Value From = arith::AddIOp::create(
+        B, KB.loc(), FirstLanes,
+        vector::BroadcastOp::create(B, KB.loc(), Ty, Lane));
+    StringRef Name = lanes() == 16 ? "llvm.x86.avx512.permvar.sf.512"
+                                   : "llvm.x86.avx2.permps";
+    return LLVM::CallIntrinsicOp::create(B, KB.loc(), V.getType(),
+                                         B.getStringAttr(Name),
+                                         ValueRange{V, From})
+        .getResult(0);
   }
 
   void emitTile(Value LineBlock, Value ColumnBlock) {
@@ -185,7 +226,7 @@ private:
               [&](Value Panel, ArrayRef<Value> Masks) {
                 Channel = M.mul(Panel, KB.constant(lanes()));
                 Lane = Lanes{lanes(), Masks[0]};
-                FilterAt = M.mul(Panel, KB.constant(Taps * lanes()));
+                FilterAt = M.mul(Panel, KB.constant(Depth * lanes()));
                 KB.forLoop(FirstLine, EndLine, 1,
                            [&](Value Line) { emitLine(Line); });
               });
@@ -225,8 +266,10 @@ private:
     return M.sub(M.mul(I, KB.constant(A.Stride)), KB.dim(A.Pad));
   }
 
-  /// Loops over the window's planes and lines that lie inside; `Body` adds one
-  /// line's products to the accumulators.
+  /// Loops over the window's planes and lines that lie inside, and the members
+  /// of a group; `Body` adds one line's products to the accumulators. One loop
+  /// for lines and members: a loop over members alone would be unrolled, and
+  /// keep every input vector in a register from the first to the last.
   SmallVector<Value> forWindowLines(
       ArrayRef<Value> Init,
       llvm::function_ref<SmallVector<Value>(Value InputLine, Value FilterLine,
@@ -241,12 +284,16 @@ private:
     auto Lines = [&](Value Kz, ValueRange Acc) {
       Value InZ = M.add(BeginZ, M.mul(Kz, KB.constant(AZ.Dilation)));
       Value PlaneAt = AZ.Dim ? mulAdd(Base, InZ, AZ.Pitch) : Base;
-      return KB.forLoop(FirstY, EndY, 1, Acc, [&](Value Ky, ValueRange In) {
+      Value Members = KB.constant(P.Group);
+      Value First = M.mul(FirstY, Members), End = M.mul(EndY, Members);
+      return KB.forLoop(First, End, 1, Acc, [&](Value Step, ValueRange In) {
+        Value Ky = M.divU(Step, Members);
+        Member = M.remU(Step, Members);
         Value InY = M.add(BeginY, M.mul(Ky, KB.constant(AY.Dilation)));
         Value LineAt = AY.Dim ? mulAdd(PlaneAt, InY, AY.Pitch) : PlaneAt;
         Value Tap = M.add(M.mul(Kz, KB.constant(AY.Window)), Ky);
-        Value Filter =
-            M.add(FilterAt, M.mul(Tap, KB.constant(AX.Window * lanes())));
+        Value At = M.add(M.mul(Tap, KB.constant(AX.Window * P.Group)), Member);
+        Value Filter = M.add(FilterAt, M.mul(At, KB.constant(lanes())));
         return Body(LineAt, Filter, In);
       });
     };
@@ -258,9 +305,12 @@ private:
 
   Value loadInput(Value At) {
     Value V = KB.load(In, Index{At, 1, {}}, Lane);
-    return widenTo(KB, V, P.AccType, false);
+    V = widenTo(KB, V, P.AccType, false);
+    return P.Group > 1 ? spread(V) : V;
   }
-  Value loadWeight(Value At) {
+  /// The weights of window position `K` of a line that begins at `Filter`.
+  Value loadWeight(Value Filter, Value K) {
+    Value At = M.add(Filter, M.mul(K, KB.constant(P.Group * lanes())));
     Value V = KB.load(Weights, Index{At, 1, {}}, Lanes{lanes(), {}});
     return widenTo(KB, V, P.AccType, false);
   }
@@ -279,7 +329,7 @@ private:
         zeros(Count), [&](Value Input, Value Filter, ValueRange In) {
           SmallVector<Value> Out(In), W;
           for (int64_t K = 0; K < AX.Window; ++K)
-            W.push_back(loadWeight(M.add(Filter, KB.constant(K * lanes()))));
+            W.push_back(loadWeight(Filter, KB.constant(K)));
           Value At = mulAdd(Input, begin(AX, First), AX.Pitch);
           // Each input column once, into all the windows it lies in.
           int64_t Span =
@@ -316,9 +366,7 @@ private:
               [&](Value K, ValueRange Acc) -> SmallVector<Value> {
                 Value InX = M.add(Begin, M.mul(K, KB.constant(AX.Dilation)));
                 Value V = loadInput(mulAdd(Input, InX, AX.Pitch));
-                Value W =
-                    loadWeight(M.add(Filter, M.mul(K, KB.constant(lanes()))));
-                return {multiplyAdd(V, W, Acc[0])};
+                return {multiplyAdd(V, loadWeight(Filter, K), Acc[0])};
               });
         });
     Epilogue.compute(Acc[0], coordsAt(Pixel), Lane);
@@ -339,10 +387,12 @@ private:
   ConvOp Op;
   const Plan &P;
   TensorView In, Weights;
-  int64_t Taps = 1;
+  int64_t Depth = 1; ///< products of an output element
+  Value FirstLanes;
 
   // Of the place being emitted.
   Value Plane, Image, Line, Channel, FilterAt;
+  Value Member; ///< of a group: which input channel is multiplied
   Lanes Lane;
 };
 

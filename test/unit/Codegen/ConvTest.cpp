@@ -238,10 +238,30 @@ TEST_P(ConvTest, NegativePads) {
 
 TEST_P(ConvTest, Groups) {
   check({{1, 32, 9, 9}, {64, 16, 3, 3}, 1, 1}, GetParam());
-  check({{1, 32, 9, 9}, {32, 4, 3, 3}, 1, 1}, GetParam());
+  check({{1, 24, 9, 9}, {24, 3, 3, 3}, 1, 1}, GetParam());
   check({{2, 24, 9, 9}, {72, 8, 3, 3}, 2, 1}, GetParam());
   check({{1, 32, 6, 6}, {64, 16, 1, 1}}, GetParam());
   check({{1, 6, 6, 6}, {4, 3, 3, 3}, 1, 1}, GetParam());
+}
+
+/// Groups that fill a vector together.
+TEST_P(ConvTest, NarrowGroups) {
+  auto Narrow = [&](Case C) {
+    int64_t Lanes = StringRef(GetParam()).starts_with("avx512") ? 16 : 8;
+    C.Template = C.Filter[1] * 2 <= Lanes ? "depthwise" : "conv";
+    check(C, GetParam());
+    C.Symbolic = "023";
+    check(C, GetParam());
+  };
+  for (int64_t Group : {2, 4, 8})
+    for (int64_t Stride : {1, 2}) {
+      Narrow({{2, 40, 9, 19}, {40, Group, 3, 3}, Stride, 1});
+      Narrow({{1, 16, 7, 6}, {16, Group, 1, 1}, Stride});
+    }
+  Narrow({{1, 48, 9, 30}, {48, 4, 5, 3}, 1, 2});
+  Case Line({1, 16, 50}, {16, 4, 4}, 1, 0);
+  Line.Template = "depthwise";
+  check(Line, GetParam());
 }
 
 TEST_P(ConvTest, OneAndThreeDimensions) {

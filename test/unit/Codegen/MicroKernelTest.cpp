@@ -114,6 +114,34 @@ TEST_P(HotLoopTest, Convolution) {
   checkLoops(F);
 }
 
+TEST_P(HotLoopTest, NarrowGroups) {
+  KernelFixture F(GetParam());
+  SmallVector<int64_t> Nhwc = {0, 2, 3, 1};
+  SmallVector<KernelFixture::Argument> Args = {
+      {F.type({1, 64, 56, 56}, {}, Nhwc)}, {F.type({64, 4, 3, 3}), true}};
+  ASSERT_TRUE(F.compile(Args,
+                        [](CoreBuilder &B, ValueRange In) {
+                          infer::ConvAttrs A;
+                          A.Strides = A.LhsDilation = A.RhsDilation = {1, 1};
+                          A.PadLow = A.PadHigh = {1, 1};
+                          A.FeatureGroups = 16;
+                          return SmallVector<Value>{B.conv(In[0], In[1], A)};
+                        },
+                        {Nhwc}));
+  unsigned Hot = 0;
+  for (auto &Loop :
+       innermostLoops(disassemble(F.image().code(F.kernel().Symbol)))) {
+    unsigned MultiplyAdds = countMatching(Loop, "vfmadd");
+    if (MultiplyAdds < 18)
+      continue;
+    ++Hot;
+    EXPECT_EQ(countSpills(Loop), 0u);
+    // An input column is loaded and spread once, not for each of its windows.
+    EXPECT_LE(countMatching(Loop, "vpermps"), MultiplyAdds / 3 + 2);
+  }
+  EXPECT_GE(Hot, 1u) << "no hot loop found";
+}
+
 INSTANTIATE_TEST_SUITE_P(Isa, HotLoopTest, testing::ValuesIn(allIsas()),
                          [](auto &Info) { return Info.param; });
 
