@@ -357,7 +357,7 @@ void Generator::chooseWeights() {
              {14, &Generator::binary},
              {5, &Generator::compareSelect},
              {5, &Generator::convert},
-             {1, &Generator::storage},
+             {2, &Generator::storage},
              {1, &Generator::bitcast},
              {5, &Generator::reshape},
              {6, &Generator::transpose},

@@ -230,6 +230,12 @@ TEST_P(ContractTest, SeveralFreeAndContractedDims) {
         GetParam());
 }
 
+/// A dimension of size 1 behind the columns has stride 1, the columns have not.
+TEST_P(ContractTest, UnitDimensionBehindTheColumns) {
+  for (const char *Rhs : {"nku", "nuk", "knu", "unk"})
+    check({"mk", Rhs, {{'m', 4}, {'n', 24}, {'k', 8}, {'u', 1}}}, GetParam());
+}
+
 TEST_P(ContractTest, SymbolicSizes) {
   for (int64_t M : {1, 2, 5, 23, 64})
     check(
