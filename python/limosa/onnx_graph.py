@@ -73,6 +73,12 @@ class TorchOps:
         x = self.functional.pad(x, flat, value=float("-inf"))
         return getattr(self.functional, f"max_pool{half}d")(x, window, strides)
 
+    def sum_pool(self, x, window, strides, pads):
+        half = len(window)
+        flat = [p for d in reversed(range(half)) for p in (pads[d], pads[half + d])]
+        mean = getattr(self.functional, f"avg_pool{half}d")
+        return mean(self.functional.pad(x, flat), window, strides) * float(np.prod(window))
+
     def slice(self, x, slices):
         for axis, part in enumerate(slices):
             if part.step is not None and part.step < 0:
@@ -137,6 +143,12 @@ class JaxOps:
         return self.lax.reduce_window(x, -np.inf, self.lax.max, (1, 1, *window),
                                       (1, 1, *strides), padding)
 
+    def sum_pool(self, x, window, strides, pads):
+        half = len(window)
+        padding = [(0, 0), (0, 0), *zip(pads[:half], pads[half:])]
+        return self.lax.reduce_window(x, 0.0, self.lax.add, (1, 1, *window), (1, 1, *strides),
+                                      padding)
+
     def slice(self, x, slices):
         return x[slices]
 
@@ -172,6 +184,20 @@ def _max_pool(ops, node, x):
         raise NotImplementedError("MaxPool with ceil_mode or dilations")
     return ops.max_pool(ops.array(x), window, node.get("strides", [1] * len(window)),
                         node.get("pads", [0] * 2 * len(window)))
+
+
+def _average_pool(ops, node, x):
+    window = node["kernel_shape"]
+    strides = node.get("strides", [1] * len(window))
+    pads = node.get("pads", [0] * 2 * len(window))
+    if (node.get("ceil_mode") or any(d != 1 for d in node.get("dilations", []))
+            or node.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID")):
+        raise NotImplementedError("AveragePool with ceil_mode, dilations or auto_pad")
+    total = ops.sum_pool(ops.array(x), window, strides, pads)
+    if node.get("count_include_pad") or not any(pads):
+        return total / float(np.prod(window))
+    ones = ops.array(np.ones((1, 1, *x.shape[2:]), np.float32))
+    return total / ops.sum_pool(ones, window, strides, pads)
 
 
 def _gemm(ops, node, a, b, c=None):
@@ -302,7 +328,8 @@ NODES = {
                                                node.get("axis", 0) % x.ndim),
     "Flatten": lambda ops, node, x: x.reshape(
         (int(np.prod(x.shape[:node.get("axis", 1)])), -1)),
-    "Conv": _conv, "MaxPool": _max_pool, "Gemm": _gemm, "GlobalAveragePool": _global_pool,
+    "Conv": _conv, "MaxPool": _max_pool, "AveragePool": _average_pool,
+    "Gemm": _gemm, "GlobalAveragePool": _global_pool,
     "LayerNormalization": _layer_norm, "BatchNormalization": _batch_norm, "Reshape": _reshape,
     "Squeeze": _squeeze, "Unsqueeze": _unsqueeze, "Slice": _slice, "Split": _split,
     "Expand": _expand, "Clip": _clip, "ReduceMean": _reduce("mean"), "ReduceSum": _reduce("sum"),
