@@ -8,9 +8,19 @@ using namespace mlir;
 using namespace limosa;
 
 DimExpr limosa::parseDim(StringRef Text) {
+  // Passes ask for the same few sizes over and over; parsing long ones was most
+  // of the compile time of models that have them.
+  constexpr unsigned MaxKept = 1 << 12;
+  static thread_local llvm::StringMap<DimExpr> Kept;
+  if (auto It = Kept.find(Text); It != Kept.end())
+    return It->second;
   auto E = DimExpr::parse(std::string_view(Text.data(), Text.size()));
   assert(E && "verifiers reject expressions that do not parse");
-  return E ? *E : DimExpr::symbol("$?");
+  if (!E)
+    return DimExpr::symbol("$?");
+  if (Kept.size() >= MaxKept)
+    Kept.clear();
+  return Kept[Text] = *E;
 }
 
 Dims limosa::parseDims(ArrayAttr Texts) {
