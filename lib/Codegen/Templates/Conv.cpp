@@ -260,8 +260,7 @@ private:
     };
     for (unsigned D : {Z, Y, X}) {
       const Axis &A = P.Axes[D];
-      bool Counted = P.Copy && D == Z; // planes of the copy are positions
-      Add(A.Window, A.Pitch * DimExpr(Counted ? 1 : A.Dilation));
+      Add(A.Window, A.Pitch * DimExpr(P.countsWindow(D) ? 1 : A.Dilation));
     }
     Add(P.GroupChannels, P.PitchC);
     if (Loops.empty())

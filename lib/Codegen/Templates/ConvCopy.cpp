@@ -17,14 +17,13 @@ void ConvCopies::copyImage(Value Channel) {
   KB.forLoop(KB.constant(0), KB.constant(AZ.Window), 1, [&](Value W) {
     Value PosZ = M.add(position(AZ, Plane), M.mul(W, KB.constant(AZ.Dilation)));
     Value PlaneAt = M.mul(W, KB.dim(AZ.Pitch));
-    KB.forLoop(KB.constant(0), KB.constant(AY.span(P.BlockLines)), 1,
-               [&](Value L) {
-                 Value PosY = M.add(position(AY, FirstY), L);
-                 Value Inside = M.both(inside(AZ, PosZ), inside(AY, PosY));
-                 copyLine(Inside, source(AZ, PosZ), source(AY, PosY),
-                          position(AX, FirstX), Channel,
-                          M.add(PlaneAt, M.mul(L, KB.dim(AY.Pitch))));
-               });
+    KB.forLoop(KB.constant(0), KB.constant(P.copiedLines()), 1, [&](Value L) {
+      int64_t Step = P.countsWindow(Y) ? AY.Dilation : 1;
+      Value PosY = M.add(position(AY, FirstY), M.mul(L, KB.constant(Step)));
+      Value Inside = M.both(inside(AZ, PosZ), inside(AY, PosY));
+      copyLine(Inside, source(AZ, PosZ), source(AY, PosY), position(AX, FirstX),
+               Channel, M.add(PlaneAt, M.mul(L, KB.dim(AY.Pitch))));
+    });
   });
 }
 
@@ -51,8 +50,14 @@ Value ConvCopies::source(const Axis &A, Value Pos) {
 void ConvCopies::copyLine(Value Inside, Value InZ, Value InY, Value PosX,
                           Value Channel, Value To) {
   const Axis &AX = P.Axes[X];
-  int64_t Positions = AX.span(P.BlockWidth);
-  Value All = KB.constant(Positions), Zero = KB.constant(0);
+  Value All = KB.constant(AX.span(P.BlockWidth)), Zero = KB.constant(0);
+  if (P.Order == PixelOrder::Segment) {
+    // A line's last segment may be much shorter than the others.
+    Value Left = M.sub(KB.dim(AX.Out), FirstX);
+    Value Last = M.add(M.mul(Left, KB.constant(AX.Stride)),
+                       KB.constant(AX.span(1) - AX.Stride));
+    All = M.min(All, Last);
+  }
   // Input elements [Lo, Hi) fall on this line.
   Value Dilation = KB.constant(AX.InDilation);
   auto DivUp = [&](Value V) {

@@ -195,6 +195,7 @@ private:
         unsigned Rows =
             llvm::divideCeil(Pixels, llvm::divideCeil(Pixels, Most));
         P.Tile = {Rows, Vectors};
+        P.BlockLines = Lines;
         chooseColumns();
         double Cost = double(P.depth()) * P.Groups * blockCost(Pixels, P.Tile);
         // Offsets of rows that do not divide lines are not constants.
@@ -202,7 +203,7 @@ private:
           Cost *= 1.03;
         double Blocks = Height ? llvm::divideCeil(*Height, Lines) : 16;
         if (P.Copy)
-          Cost += 2.0 * P.columnBlocks() * Y.span(Lines) * X.span(Width) *
+          Cost += 2.0 * P.columnBlocks() * P.copiedLines() * X.span(Width) *
                   Z.Window * P.BlockGroups * P.GroupChannels / P.Regs.Lanes;
         // Storing and calling.
         Cost += 2.0 * Pixels * P.Groups * P.GroupColumns / P.Regs.Lanes + 200;
@@ -212,7 +213,6 @@ private:
         if (BestCost == 0 || Rounds * Cost < BestCost) {
           BestCost = Rounds * Cost;
           Best = P;
-          Best.BlockLines = Lines;
           Best.BlockWidth = Width;
         }
       }
@@ -236,7 +236,7 @@ private:
       Pixel += 64 / Bytes;
     X.Pitch = Pixel;
     Y.Pitch = X.Pitch * DimExpr(X.span(P.BlockWidth));
-    Z.Pitch = Y.Pitch * DimExpr(Y.span(P.BlockLines));
+    Z.Pitch = Y.Pitch * DimExpr(P.copiedLines());
   }
 
   ConvOp Op;

@@ -39,7 +39,7 @@ struct ConvPlan {
     DimExpr In = 1, Out = 1, Pad = 0;
     int64_t Window = 1, Stride = 1, Dilation = 1, InDilation = 1;
     /// Elements between neighbours of the input as it is read: in place, or in
-    /// the copy (where Z counts window positions).
+    /// the copy (see countsWindow).
     DimExpr Pitch = 0;
 
     /// Input positions that `Count` outputs touch.
@@ -74,6 +74,15 @@ struct ConvPlan {
     return Axes[Z].Window * Axes[Y].Window * Axes[X].Window * GroupChannels;
   }
   int64_t panelColumns() const { return int64_t(Tile.Vectors) * Regs.Lanes; }
+  /// Whether the copy has a plane (Z) or line (Y) for each window position
+  /// instead of each input position that the windows span: what lies between
+  /// the positions of a dilated window is not copied.
+  bool countsWindow(unsigned D) const {
+    return Copy && (D == Z || (D == Y && BlockLines == 1));
+  }
+  int64_t copiedLines() const {
+    return countsWindow(Y) ? Axes[Y].Window : Axes[Y].span(BlockLines);
+  }
   int64_t columnBlocks() const;
   /// Blocks of pixels in one image (Linear) or one plane.
   DimExpr pixelBlocks() const;

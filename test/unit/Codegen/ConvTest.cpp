@@ -227,6 +227,21 @@ TEST_P(ConvTest, Dilations) {
   check(Odd, GetParam());
 }
 
+/// The copy holds only the lines that windows read; here most lie outside.
+TEST_P(ConvTest, WindowsLargerThanTheImage) {
+  for (const char *Symbolic : {"", "2", "3", "23"})
+    for (int64_t Stride : {1, 2}) {
+      Case C({2, 24, 6, 8}, {40, 24, 3, 3}, Stride, 12);
+      C.Dilation = {12, 12};
+      C.Symbolic = Symbolic;
+      check(C, GetParam());
+      Case Long({1, 8, 7, 300}, {24, 8, 3, 3}, Stride, 3);
+      Long.Dilation = {3, 3};
+      Long.Symbolic = Symbolic;
+      check(Long, GetParam());
+    }
+}
+
 TEST_P(ConvTest, NegativePads) {
   Case C({1, 8, 15, 15}, {32, 8, 3, 3});
   C.Low = {-1, 0};
