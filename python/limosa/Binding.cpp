@@ -281,6 +281,12 @@ private:
   void fill(limosa_tensor &T, const Array &A, uint32_t Entry, uint32_t I) {
     limosa_tensor_info Info = info(Entry, I, true);
     DType Given = fromDlpack(A.dtype());
+    // Types that NumPy has no name for come as unsigned integers, see wrap.
+    if (const TypeName *Wanted = nameOf(DType(Info.dtype));
+        Wanted && uint8_t(Wanted->Code) > 2 && isFloat(DType(Info.dtype)) &&
+        A.dtype().code == uint8_t(nb::dlpack::dtype_code::UInt) &&
+        A.dtype().bits == dtypeBits(DType(Info.dtype)))
+      Given = DType(Info.dtype);
     if (Given != DType(Info.dtype)) {
       std::string Message =
           std::string("input '") + Info.name + "' takes " +
@@ -301,6 +307,12 @@ private:
   /// A NumPy array that owns an output's memory. Types that NumPy has no name
   /// for come as unsigned integers; the Python side views them as ml_dtypes.
   static nb::object wrap(limosa_tensor &Output) {
+    if (DType(Output.dtype) != DType::Bool &&
+        dtypeBits(DType(Output.dtype)) < 8) {
+      limosa_tensor_release(&Output);
+      raise(LIMOSA_STATUS_UNSUPPORTED,
+            "an output is of 4-bit elements, for which NumPy has no type");
+    }
     auto *Owned = new limosa_tensor(Output);
     nb::capsule Owner(Owned, [](void *Tensor) noexcept {
       limosa_tensor_release(static_cast<limosa_tensor *>(Tensor));

@@ -96,11 +96,23 @@ class Model:
 
 def _as_array(given: Any, value: Value) -> Any:
     if isinstance(given, np.ndarray):
-        return given
+        return _as_plain_type(given, value)
     if hasattr(given, "__dlpack__"):
         detach = getattr(given, "detach", None)  # a torch tensor that has a gradient
         return detach() if detach else given
     return np.asarray(given, value.dtype)
+
+
+def _as_plain_type(array: np.ndarray, value: Value) -> np.ndarray:
+    """Arrays of ml_dtypes as unsigned integers of their size: all that NumPy exports."""
+    if array.dtype.isbuiltin == 1:
+        return array
+    if not array.dtype.isnative:
+        return array.astype(array.dtype.newbyteorder("="))
+    if array.dtype.name != value.dtype or not value.dtype.startswith(("bfloat", "float8")):
+        raise TypeError(f"input '{value.name}' takes {value.dtype}, "
+                        f"but the array is of {array.dtype.name}")
+    return array.view(f"uint{8 * array.dtype.itemsize}")
 
 
 def _as_named_type(array: np.ndarray, dtype: str) -> np.ndarray:

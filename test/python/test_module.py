@@ -30,6 +30,7 @@ def test_reads_strided_arrays_and_torch_tensors(mlp):
     assert_same(mlp.run({"x": np.repeat(x, 2, axis=0)[::2]}), expected)
     assert_same(mlp.run({"x": torch.from_numpy(x)}), expected)
     assert_same(mlp.run({"x": x.tolist()}), expected)
+    assert_same(mlp.run({"x": x.astype(">f4")}), expected)
 
 
 def test_results_outlive_the_model(limosa, model_file):
@@ -104,3 +105,27 @@ def test_writes_a_trace(mlp, tmp_path):
 
 def test_lists_devices(limosa):
     assert "cpu" in limosa.devices()
+
+
+@pytest.mark.parametrize("name", ["bfloat16", "float8_e4m3fn"])
+def test_takes_and_gives_types_that_numpy_lacks(limosa, tmp_path, name):
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    onnx = pytest.importorskip("onnx")
+    kind = {"bfloat16": onnx.TensorProto.BFLOAT16,
+            "float8_e4m3fn": onnx.TensorProto.FLOAT8E4M3FN}[name]
+    value = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Reshape", ["x", "shape"], ["y"])], "g",
+        [value("x", kind, ["n", 4])], [value("y", kind, None)],
+        [onnx.helper.make_tensor("shape", onnx.TensorProto.INT64, [1], [-1])])
+    path = tmp_path / "m.onnx"
+    onnx.save(onnx.helper.make_model(
+        graph, opset_imports=[onnx.helper.make_opsetid("", 21)], ir_version=10), path)
+    x = np.arange(12).reshape(3, 4).astype(getattr(ml_dtypes, name))
+    model = limosa.load(path)
+    y = model.run({"x": x})["y"]
+    assert y.dtype == x.dtype and (y == x.reshape(-1)).all()
+    with pytest.raises(TypeError, match=f"takes {name}"):
+        model.run({"x": x.astype(ml_dtypes.float8_e5m2)})
+    with pytest.raises(TypeError, match=f"takes {name}"):
+        model.run({"x": x.astype(np.float32)})
