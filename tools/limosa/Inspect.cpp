@@ -65,7 +65,7 @@ Status gather(InspectOptions &Options, Findings &F) {
     if (Status S = Model.instance().startProfile())
       return S;
     for (unsigned Run = 0; Run < ProfiledRuns; ++Run)
-      if (Status S = blameSizes(Model.runOnly(Arguments), F.Assumed))
+      if (Status S = Model.runOnly(Arguments))
         return S;
     Recorded = Model.instance().stopProfile();
     for (const runtime::RunRecord &R : Recorded->Runs)
