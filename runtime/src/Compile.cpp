@@ -4,6 +4,7 @@
 #include "FileLock.h"
 
 #include <cstdlib>
+#include <cstring>
 #include <dlfcn.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -22,8 +23,11 @@ std::string ownFolder() {
   if (!dladdr(reinterpret_cast<void *>(&compileModel), &Info) ||
       !Info.dli_fname)
     return "";
-  char *Resolved = realpath(Info.dli_fname, nullptr);
-  std::string Path = Resolved ? Resolved : Info.dli_fname;
+  // A program that the shell found on its PATH is known by its bare name.
+  const char *Name =
+      std::strchr(Info.dli_fname, '/') ? Info.dli_fname : "/proc/self/exe";
+  char *Resolved = realpath(Name, nullptr);
+  std::string Path = Resolved ? Resolved : Name;
   std::free(Resolved);
   return Path.substr(0, Path.find_last_of('/') + 1);
 }

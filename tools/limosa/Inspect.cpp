@@ -3,6 +3,7 @@
 #include "Command.h"
 #include "Html.h"
 #include "Inputs.h"
+#include "ProgramText.h"
 #include "ProgramView.h"
 
 #include <CLI/CLI.hpp>
@@ -23,7 +24,7 @@ struct InspectOptions {
   InputOptions Inputs;
   std::string Html;
   unsigned Top = 20;
-  bool Static = false, AsJson = false;
+  bool Static = false, Program = false, AsJson = false;
 };
 
 /// All that the report shows.
@@ -282,7 +283,19 @@ Status writePage(const Findings &F, const InspectOptions &Options) {
   return Page.write(Options.Html);
 }
 
+Status printProgram(InspectOptions &Options) {
+  Progress Bar;
+  Session Model;
+  if (Status S = Model.open(Options.Model, Bar))
+    return S;
+  Bar.clear();
+  fmt::print("{}", programText(Model.program(), Model.entryTable()));
+  return {};
+}
+
 Status inspect(InspectOptions &Options) {
+  if (Options.Program)
+    return printProgram(Options);
   Findings F;
   if (Status S = gather(Options, F))
     return S;
@@ -305,13 +318,16 @@ void tool::addInspectCommand(CLI::App &App, Action &Chosen) {
       ->capture_default_str();
   Command->add_flag("--static", Options->Static,
                     "only what the file says, without running it");
+  Command->add_flag("--program", Options->Program,
+                    "only the program: its buffers and steps in order");
   Command->add_option("--html", Options->Html,
                       "writes a page with all kernels");
   Command->add_flag("--json", Options->AsJson, "prints JSON");
   Command->footer(
       "Examples:\n"
       "  limosa inspect model.onnx\n"
-      "  limosa inspect model.lim --size batch=8 --html model.html");
+      "  limosa inspect model.lim --size batch=8 --html model.html\n"
+      "  limosa inspect model.lim --program");
   Command->callback([Options, &Chosen] {
     Chosen = [Options] { return report(inspect(*Options)); };
   });
