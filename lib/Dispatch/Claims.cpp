@@ -2,6 +2,7 @@
 
 #include "limosa/Dispatch/Claims.h"
 #include "BlockGraph.h"
+#include "Rules.h"
 
 #include "limosa/Dispatch/Fusion.h"
 #include "limosa/IR/LimosaOps.h"
@@ -88,11 +89,7 @@ Offer makeOffer(Block &B, ModuleOp Whole) {
     if (Op.getNumResults() && Map.contains(Op.getResult(0)))
       continue;
     // Who has claimed what already is not the device's business.
-    Operation *Copy = Builder.clone(Op, Map);
-    Copy->walk([](Operation *Inner) {
-      Inner->removeAttr(DeviceAttrName);
-      Inner->removeAttr("limosa.claimed");
-    });
+    dispatch::dropClaims(Builder.clone(Op, Map));
     Out.Originals.push_back(&Op);
     Op.walk([&](CompositeOp C) {
       auto Definition = Whole.lookupSymbol<func::FuncOp>(C.getBody());
@@ -137,7 +134,7 @@ llvm::Error offerBlock(Block &B, ModuleOp Whole,
       Op->setAttr(DeviceAttrName,
                   StringAttr::get(Op->getContext(), nameOf(Device)));
       if (isa<CompositeOp>(Op))
-        Op->setAttr("limosa.claimed", UnitAttr::get(Op->getContext()));
+        Op->setAttr(ClaimedAttrName, UnitAttr::get(Op->getContext()));
     } else if (!Answer.Reason.empty()) {
       Op->emitRemark() << "device '" << nameOf(Device) << "' refuses "
                        << Op->getName().stripDialect() << ": " << Answer.Reason;

@@ -106,11 +106,8 @@ Operation *Outliner::outline(OpBuilder &Builder, Operation *Root,
   }
   for (Operation *Op : Inlined)
     KB.clone(*Op, Map);
-  for (Operation *Op : Ops) {
-    Operation *Copy = KB.clone(*Op, Map);
-    Copy->removeAttr(DeviceAttrName);
-    Copy->removeAttr("limosa.claimed");
-  }
+  for (Operation *Op : Ops)
+    dropClaims(KB.clone(*Op, Map));
   SmallVector<Value> Returned;
   for (Value V : Outputs)
     Returned.push_back(Map.lookup(V));

@@ -5,6 +5,7 @@
 #include "limosa/Codegen/FusionRules.h"
 #include "limosa/IR/Layout.h"
 #include "limosa/IR/LimosaOps.h"
+#include "limosa/IR/Symbols.h"
 #include "limosa/IR/Types.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -44,6 +45,13 @@ static bool isElementwise(Operation *Op) {
 llvm::StringRef claimedBy(Operation *Op) {
   auto Device = Op->getAttrOfType<StringAttr>(DeviceAttrName);
   return Device ? Device.getValue() : llvm::StringRef();
+}
+
+void dropClaims(Operation *Op) {
+  Op->walk([](Operation *Inner) {
+    Inner->removeAttr(DeviceAttrName);
+    Inner->removeAttr(ClaimedAttrName);
+  });
 }
 
 OpClass classify(Operation *Op) {

@@ -17,6 +17,9 @@ bool sameDomain(mlir::Type A, mlir::Type B);
 
 /// The device that claimed an op, or "".
 llvm::StringRef claimedBy(mlir::Operation *Op);
+/// Forgets who claimed `Op` and what is nested in it: for copies, in an offer
+/// to another device or in a kernel.
+void dropClaims(mlir::Operation *Op);
 
 /// Whether a heavy op's result tile can go through pointwise ops before it is
 /// stored.

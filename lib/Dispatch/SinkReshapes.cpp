@@ -21,7 +21,13 @@ using namespace mlir;
 namespace limosa {
 namespace {
 
-static bool isView(Operation *Op) {
+/// Pointwise, and generated code: what a view may be moved below.
+bool canMove(Operation *Op) {
+  return Op->hasTrait<OpTrait::SameShape>() && Op->getNumResults() == 1 &&
+         dispatch::claimedBy(Op).empty();
+}
+
+bool isView(Operation *Op) {
   return isa<ReshapeOp>(Op) && dispatch::isView(Op);
 }
 
@@ -84,8 +90,7 @@ struct SinkReshape : RewritePattern {
 
   LogicalResult matchAndRewrite(Operation *Op,
                                 PatternRewriter &Rewriter) const override {
-    if (!Op->hasTrait<OpTrait::SameShape>() || Op->getNumResults() != 1 ||
-        !dispatch::claimedBy(Op).empty())
+    if (!canMove(Op))
       return failure();
     auto Result = cast<RankedTensorType>(Op->getResult(0).getType());
     if (!isRowMajor(Result))
@@ -149,8 +154,7 @@ struct SinkTranspose : RewritePattern {
 
   LogicalResult matchAndRewrite(Operation *Op,
                                 PatternRewriter &Rewriter) const override {
-    if (!Op->hasTrait<OpTrait::SameShape>() || Op->getNumResults() != 1 ||
-        !dispatch::claimedBy(Op).empty())
+    if (!canMove(Op))
       return failure();
     TransposeOp First;
     for (Value V : Op->getOperands()) {

@@ -28,7 +28,7 @@ struct InlineComposites
       SmallVector<CompositeOp> Work;
       getOperation().walk([&](CompositeOp Op) {
         auto Inside = Op->getParentOfType<func::FuncOp>();
-        if (!Op->hasAttr("limosa.claimed") &&
+        if (!Op->hasAttr(ClaimedAttrName) &&
             !Inside->hasAttr(CompositeAttrName))
           Work.push_back(Op);
       });

@@ -37,6 +37,8 @@ inline constexpr llvm::StringLiteral AliasAttrName = "limosa.alias";
 inline constexpr llvm::StringLiteral EntryAttrName = "limosa.entry";
 inline constexpr llvm::StringLiteral KernelAttrName = "limosa.kernel";
 inline constexpr llvm::StringLiteral CompositeAttrName = "limosa.composite";
+/// On composites that a device takes whole, not to be inlined (unit).
+inline constexpr llvm::StringLiteral ClaimedAttrName = "limosa.claimed";
 
 } // namespace limosa
 

@@ -14,8 +14,8 @@
 
 namespace limosa {
 
-/// Replaces composites by the core ops of their definitions, except those that
-/// carry the unit attribute `limosa.claimed`, and erases unused definitions.
+/// Replaces composites by the core ops of their definitions, except those with
+/// ClaimedAttrName, and erases unused definitions.
 std::unique_ptr<mlir::Pass> createInlineCompositesPass();
 
 /// Canonicalises: folds of the dialect and patterns over several ops (powers,
