@@ -9,6 +9,7 @@
 #include "ConvCopy.h"
 #include "Products.h"
 #include "limosa/Codegen/Packing.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "llvm/ADT/STLExtras.h"
 
 using namespace mlir;
@@ -121,6 +122,8 @@ private:
     KB.forLoop(FirstGroup, EndGroup, 1, [&](Value G) {
       Group = G;
       Value Channel = M.mul(G, KB.constant(P.GroupChannels));
+      clipTaps(Z, Plane, KB.constant(1));
+      clipTaps(Y, FirstY, KB.constant(P.BlockLines));
       if (P.Copy)
         copyImage(Channel);
       OffsetA =
@@ -129,13 +132,16 @@ private:
                       KB.constant(GroupElements));
       auto Rows = [&](Value Row, unsigned Count) {
         RowAddress At = rowAddress(Row, Count);
+        clipTaps(X, M.add(FirstX, Row), KB.constant(Count));
         forPanels(Panels, [&](Value Panel, ArrayRef<Value> Masks) {
           emitRegisterTile(Row, Count, At, Panel, Masks);
         });
       };
-      forRowTiles(FirstTile, EndTile, Rows);
-      if (MayHaveTail)
-        forRowTail(TailRow, TotalRows, WantTail, Rows);
+      forPhases([&] {
+        forRowTiles(FirstTile, EndTile, Rows);
+        if (MayHaveTail)
+          forRowTail(TailRow, TotalRows, WantTail, Rows);
+      });
     });
   }
 
@@ -243,38 +249,6 @@ private:
                   M.remU(Pixel, Width), StepX);
   }
 
-  /// Window positions and channels; neighbours merge where A is even.
-  SmallVector<ReductionLoop> reductionLoops(int64_t PanelWidth) {
-    struct Loop {
-      int64_t Extent;
-      DimExpr Stride;
-    };
-    SmallVector<Loop> Loops;
-    auto Add = [&](int64_t Extent, const DimExpr &Stride) {
-      if (Extent == 1)
-        return;
-      if (!Loops.empty() && Loops.back().Stride == Stride * DimExpr(Extent))
-        Loops.back() = {Loops.back().Extent * Extent, Stride};
-      else
-        Loops.push_back({Extent, Stride});
-    };
-    for (unsigned D : {Z, Y, X}) {
-      const Axis &A = P.Axes[D];
-      Add(A.Window, A.Pitch * DimExpr(P.countsWindow(D) ? 1 : A.Dilation));
-    }
-    Add(P.GroupChannels, P.PitchC);
-    if (Loops.empty())
-      Loops.push_back({1, 0});
-    SmallVector<ReductionLoop> Out;
-    int64_t StrideB = PanelWidth;
-    for (const Loop &L : llvm::reverse(Loops)) {
-      Out.insert(Out.begin(), {B.getIndexAttr(L.Extent), fold(L.Stride),
-                               B.getIndexAttr(StrideB)});
-      StrideB *= L.Extent;
-    }
-    return Out;
-  }
-
   void emitRegisterTile(Value Row, unsigned Rows, const RowAddress &At,
                         Value Panel, ArrayRef<Value> Masks) {
     MicroKernel Kernel;
@@ -287,25 +261,98 @@ private:
         P.PackedFilter ? elementTypeOf(Op.getFilter()) : P.AccType;
     Kernel.UnsignedA = UnsignedA;
     Kernel.UnsignedB = UnsignedB;
-    Kernel.OffsetA = M.add(OffsetA, At.Base);
+    int64_t Width = int64_t(Masks.size()) * lanes();
+    Reduction Sum = reductionOver(Width);
+    Kernel.Loops = Sum.Loops;
+    Kernel.OffsetA = M.add(M.add(OffsetA, At.Base), Sum.OffsetA);
     Kernel.RowOffsets = At.Offsets;
     Value InBlock = P.PackedFilter ? Panel : M.sub(Panel, Panels.First);
     Kernel.OffsetB =
         M.add(OffsetB, M.mul(InBlock, KB.constant(P.depth() * panelColumns())));
+    Kernel.OffsetB = M.add(Kernel.OffsetB, Sum.OffsetB);
     for (unsigned V = 0; V < Masks.size(); ++V)
       Kernel.VectorOffsets.push_back(B.getIndexAttr(V * lanes()));
-    Kernel.Loops = reductionLoops(int64_t(Masks.size()) * lanes());
     SmallVector<Value> Acc = emitMicroKernel(B, KB.loc(), Kernel);
 
     Value Column = M.add(M.mul(Group, KB.constant(P.GroupColumns)),
                          M.mul(Panel, KB.constant(panelColumns())));
-    for (unsigned R = 0; R < Rows; ++R)
-      for (unsigned V = 0; V < Masks.size(); ++V)
+    for (unsigned R = 0; R < Rows; ++R) {
+      Value Pixel = M.add(Row, KB.constant(R));
+      Pixels At = P.hasPhases() ? pixelOfPhase(Pixel) : Pixels{};
+      for (unsigned V = 0; V < Masks.size(); ++V) {
+        Value First = M.add(Column, KB.constant(V * lanes()));
         Epilogue.compute(Acc[R * Masks.size() + V],
-                         coordsAt(M.add(Row, KB.constant(R)),
-                                  M.add(Column, KB.constant(V * lanes()))),
-                         Lanes{lanes(), Masks[V]});
+                         P.hasPhases() ? coordsAt(At, First)
+                                       : coordsAt(Pixel, First),
+                         Lanes{lanes(), onlyIf(At.Inside, Masks[V])});
+      }
+    }
     Epilogue.store();
+  }
+
+  /// One pixel of the result by its coordinates.
+  struct Pixels {
+    Value At[3];
+    Value Inside; ///< i1: the phase has this pixel; null: all have
+  };
+
+  /// The result's pixel for a pixel of the current phase; one inside the result
+  /// in any case.
+  Pixels pixelOfPhase(Value Pixel) {
+    Value Q[3] = {Plane, FirstY, FirstX};
+    switch (P.Order) {
+    case PixelOrder::Linear: {
+      Value Width = KB.divisor(P.Axes[X].Out);
+      Value Height = KB.divisor(P.Axes[Y].Out);
+      Q[X] = M.remU(Pixel, Width);
+      Pixel = M.divU(Pixel, Width);
+      Q[Y] = M.remU(Pixel, Height);
+      Q[Z] = M.divU(Pixel, Height);
+      break;
+    }
+    case PixelOrder::Lines: {
+      Value Width = KB.constant(P.BlockWidth);
+      Q[X] = P.BlockLines == 1 ? Pixel : M.remU(Pixel, Width);
+      if (P.BlockLines != 1)
+        Q[Y] = M.add(FirstY, M.divU(Pixel, Width));
+      break;
+    }
+    case PixelOrder::Segment:
+      Q[X] = M.add(FirstX, Pixel);
+      break;
+    }
+    Pixels Out;
+    for (unsigned D : {Z, Y, X}) {
+      const Axis &A = P.Axes[D];
+      Out.At[D] = Q[D];
+      if (A.Phases == 1)
+        continue;
+      Out.At[D] = M.add(M.mul(Q[D], KB.constant(A.Phases)), Phase[D]);
+      if (DimExpr::mod(A.Size, A.Phases).isConstant(0))
+        continue;
+      Value Inside = M.lt(Out.At[D], KB.dim(A.Size));
+      Out.Inside = Out.Inside ? M.both(Out.Inside, Inside) : Inside;
+      Out.At[D] = M.min(Out.At[D], M.sub(KB.dim(A.Size), KB.constant(1)));
+    }
+    return Out;
+  }
+
+  Value onlyIf(Value Condition, Value Mask) {
+    if (!Condition)
+      return Mask;
+    Value All = KB.firstLanes(
+        M.select(Condition, KB.constant(lanes()), KB.constant(0)), lanes());
+    return Mask ? arith::AndIOp::create(B, KB.loc(), All, Mask) : All;
+  }
+
+  Coords coordsAt(const Pixels &Pixel, Value Column) {
+    Coords At(cast<RankedTensorType>(Op.getResult().getType()).getRank());
+    At.PerDim[0] = M.uniform(Image);
+    At.PerDim[1] = Index{Column, 1, {}};
+    for (unsigned D : {Z, Y, X})
+      if (P.Axes[D].Dim)
+        At.PerDim[*P.Axes[D].Dim] = M.uniform(Pixel.At[D]);
+    return At;
   }
 
   /// Coordinates in the result: one pixel, lanes along the channels.

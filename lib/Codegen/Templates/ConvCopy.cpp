@@ -3,6 +3,7 @@
 #include "ConvCopy.h"
 
 #include "PackingLoops.h"
+#include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
@@ -14,10 +15,22 @@ constexpr unsigned Z = ConvPlan::Z, Y = ConvPlan::Y, X = ConvPlan::X;
 /// The group's part of the image under the block's windows, zeros around it.
 void ConvCopies::copyImage(Value Channel) {
   const Axis &AZ = P.Axes[Z], &AY = P.Axes[Y], &AX = P.Axes[X];
-  KB.forLoop(KB.constant(0), KB.constant(AZ.Window), 1, [&](Value W) {
-    Value PosZ = M.add(position(AZ, Plane), M.mul(W, KB.constant(AZ.Dilation)));
+  // Positions that no tile reads are left as they are.
+  auto ForCopied = [&](unsigned D, int64_t All,
+                       llvm::function_ref<void(Value)> Body) {
+    Value First = KB.constant(0), End = KB.constant(All);
+    if (P.countsWindow(D) && P.clipsWindow(D)) {
+      First = Window[D].First;
+      End = M.add(
+          First, getValueOrCreateConstantIndexOp(B, KB.loc(), Window[D].Count));
+    }
+    KB.forLoop(First, End, 1, Body);
+  };
+  ForCopied(Z, P.copiedPlanes(), [&](Value W) {
+    int64_t StepZ = P.countsWindow(Z) ? AZ.Dilation : 1;
+    Value PosZ = M.add(position(AZ, Plane), M.mul(W, KB.constant(StepZ)));
     Value PlaneAt = M.mul(W, KB.dim(AZ.Pitch));
-    KB.forLoop(KB.constant(0), KB.constant(P.copiedLines()), 1, [&](Value L) {
+    ForCopied(Y, P.copiedLines(), [&](Value L) {
       int64_t Step = P.countsWindow(Y) ? AY.Dilation : 1;
       Value PosY = M.add(position(AY, FirstY), M.mul(L, KB.constant(Step)));
       Value Inside = M.both(inside(AZ, PosZ), inside(AY, PosY));

@@ -10,20 +10,15 @@
 #ifndef LIMOSA_CODEGEN_TEMPLATES_CONVCOPY_H
 #define LIMOSA_CODEGEN_TEMPLATES_CONVCOPY_H
 
-#include "ConvPlan.h"
-#include "ProductEmitter.h"
+#include "ConvTaps.h"
 
 namespace limosa::codegen {
 
-class ConvCopies : protected ProductEmitter {
+class ConvCopies : protected ConvTaps {
 protected:
-  using Axis = ConvPlan::Axis;
-
   ConvCopies(KernelBuilder &KB, const KernelAnalysis &Kernel, ConvOp Op,
              const ConvPlan &P)
-      : ProductEmitter(KB, Op.getResult(), Kernel.Outputs, P.Tile,
-                       P.Regs.Lanes),
-        Op(Op), P(P) {}
+      : ConvTaps(KB, Kernel, Op, P) {}
 
   /// Fills MemA with the part of the image under the block's windows, from
   /// `Channel` on, GroupChannels of them.
@@ -32,8 +27,6 @@ protected:
   /// constants.
   void packFilter(Value FirstGroup, Value EndGroup);
 
-  ConvOp Op;
-  const ConvPlan &P;
   Value MemA, MemB;
   bool UnsignedA = false, UnsignedB = false;
   int64_t GroupElements = 0;

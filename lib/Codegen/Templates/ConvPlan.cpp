@@ -6,6 +6,8 @@
 #include "limosa/Codegen/Packing.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
+#include <numeric>
+#include <utility>
 
 using namespace mlir;
 
@@ -64,6 +66,9 @@ private:
       A.Stride = Op.getStrides()[I];
       A.Dilation = Op.getRhsDilation()[I];
       A.InDilation = Op.getLhsDilation()[I];
+      A.Size = A.Out;
+      A.Reach = (A.Window - 1) * A.Dilation;
+      A.splitPhases();
     }
     // Narrow groups fill narrow vectors.
     if (P.GroupColumns < P.Regs.Lanes)
@@ -84,10 +89,14 @@ private:
     P.PackedFilter = Filter && isPackable(Kernel.Func, *Filter);
     P.Copy = !P.View || !P.View->Dims[1].Stride.isConstant(1);
     Dims High = parseDims(Op.getPadHigh());
-    for (ConvPlan::Axis &A : P.Axes)
-      if (A.Dim && (A.InDilation != 1 || !neverPositive(A.Pad) ||
-                    !neverPositive(High[*A.Dim - 2])))
-        P.Copy = true;
+    for (ConvPlan::Axis &A : P.Axes) {
+      if (!A.Dim)
+        continue;
+      bool Fits = A.Phases > 1
+                      ? (A.In + A.Pad - A.Out - A.Reach).lowerBound() >= 0
+                      : neverPositive(High[*A.Dim - 2]);
+      P.Copy |= A.InDilation != 1 || !neverPositive(A.Pad) || !Fits;
+    }
   }
 
   void chooseOrder() {
@@ -96,7 +105,7 @@ private:
       SmallVector<StridedView::Dim> Spatial;
       bool Pointwise = true;
       for (const ConvPlan::Axis &A : P.Axes) {
-        Pointwise &= A.Window == 1 && A.Stride == 1 && A.In == A.Out;
+        Pointwise &= A.Reach == 0 && A.Stride == 1 && A.In == A.Out;
         if (A.Dim)
           Spatial.push_back(P.View->Dims[*A.Dim]);
       }
@@ -204,9 +213,11 @@ private:
         double Blocks = Height ? llvm::divideCeil(*Height, Lines) : 16;
         if (P.Copy)
           Cost += 2.0 * P.columnBlocks() * P.copiedLines() * X.span(Width) *
-                  Z.Window * P.BlockGroups * P.GroupChannels / P.Regs.Lanes;
+                  P.copiedPlanes() * P.BlockGroups * P.GroupChannels /
+                  P.Regs.Lanes;
         // Storing and calling.
-        Cost += 2.0 * Pixels * P.Groups * P.GroupColumns / P.Regs.Lanes + 200;
+        Cost += P.phases() *
+                (2.0 * Pixels * P.Groups * P.GroupColumns / P.Regs.Lanes + 200);
         Blocks *= P.columnBlocks();
         Cost /= P.columnBlocks();
         double Rounds = llvm::divideCeil(int64_t(Blocks), Options.Workers);
@@ -247,6 +258,49 @@ private:
 
 } // namespace
 
+void ConvPlan::Axis::splitPhases() {
+  std::optional<int64_t> Low = Pad.constant();
+  if (InDilation == 1 || Stride != 1 || !Low ||
+      std::gcd(InDilation, Dilation) != 1)
+    return;
+  Phases = std::exchange(InDilation, 1);
+  OriginalPad = *Low;
+  for (InverseDilation = 1; InverseDilation * Dilation % Phases != 1;)
+    ++InverseDilation;
+  int64_t First = INT64_MAX, Last = INT64_MIN;
+  for (int64_t Phase = 0; Phase < Phases; ++Phase)
+    if (PhaseWindow W = phaseWindow(Phase); W.Count > 0) {
+      First = std::min(First, W.Position);
+      Last = std::max(Last, W.Position + (W.Count - 1) * Dilation);
+    }
+  Pad = -First;
+  Reach = Last - First;
+  Out = DimExpr::ceilDiv(Size, Phases);
+}
+
+ConvPlan::Axis::PhaseWindow ConvPlan::Axis::phaseWindow(int64_t Phase) const {
+  // Phase + w * Dilation - OriginalPad has to be a multiple of Phases.
+  int64_t Rest = (OriginalPad - Phase) % Phases;
+  int64_t First = (Rest + Phases) * InverseDilation % Phases;
+  int64_t Count = First < Window ? llvm::divideCeil(Window - First, Phases) : 0;
+  return {First, Count, (Phase + First * Dilation - OriginalPad) / Phases};
+}
+
+bool ConvPlan::clipsWindow(unsigned D) const {
+  const Axis &A = Axes[D];
+  if (!Copy || A.InDilation != 1 || A.Phases != 1 || A.Window == 1)
+    return false;
+  switch (D) {
+  case Z:
+    return true;
+  case Y:
+    return A.Dilation >= BlockLines;
+  default:
+    return A.Dilation >= int64_t(Tile.Rows) &&
+           (Order == PixelOrder::Segment || BlockLines == 1);
+  }
+}
+
 int64_t ConvPlan::columnBlocks() const {
   if (Groups > 1)
     return llvm::divideCeil(Groups, BlockGroups);
@@ -275,7 +329,7 @@ DimExpr ConvPlan::planes() const {
 }
 
 int64_t ConvPlan::copyElements() const {
-  return Copy ? Axes[Z].Window * *Axes[Z].Pitch.constant() : 0;
+  return Copy ? copiedPlanes() * *Axes[Z].Pitch.constant() : 0;
 }
 
 std::optional<ConvPlan> planConv(ConvOp Op, const KernelAnalysis &Kernel,

@@ -7,6 +7,11 @@
 // channels do not lie side by side, the part of the image that a tile needs is
 // copied to zero-padded scratch memory first, channels innermost.
 //
+// Transposed convolutions have zeros between the elements of the input, which
+// most window positions meet. Outputs that are the same distance from an
+// element meet elements with the same window positions: a phase is a
+// convolution of the input without zeros with every Phases-th position.
+//
 //===----------------------------------------------------------------------===//
 
 #ifndef LIMOSA_CODEGEN_TEMPLATES_CONVPLAN_H
@@ -38,14 +43,31 @@ struct ConvPlan {
     std::optional<unsigned> Dim; ///< of input and result
     DimExpr In = 1, Out = 1, Pad = 0;
     int64_t Window = 1, Stride = 1, Dilation = 1, InDilation = 1;
+    /// Input positions between the first and the last one of a window.
+    int64_t Reach = 0;
+    /// With more than one, outputs are Phases * q + phase: Out counts the q,
+    /// rounded up, and all but Window speaks of the input without zeros. Reach
+    /// is from the first position of any phase to the last of any.
+    int64_t Phases = 1;
+    DimExpr Size = 1;            ///< of the result
+    int64_t OriginalPad = 0;     ///< Phases > 1: of the input with zeros
+    int64_t InverseDilation = 0; ///< Phases > 1: modulo Phases
     /// Elements between neighbours of the input as it is read: in place, or in
     /// the copy (see countsWindow).
     DimExpr Pitch = 0;
 
     /// Input positions that `Count` outputs touch.
     int64_t span(int64_t Count) const {
-      return (Count - 1) * Stride + (Window - 1) * Dilation + 1;
+      return (Count - 1) * Stride + Reach + 1;
     }
+    /// Makes phases of zeros between the input's elements, where that works.
+    void splitPhases();
+    /// The first window position of a phase that meets elements, the number of
+    /// such positions and where in the input the first one is for output 0.
+    struct PhaseWindow {
+      int64_t First, Count, Position;
+    };
+    PhaseWindow phaseWindow(int64_t Phase) const;
     /// Size of the input with zeros between its elements.
     DimExpr dilatedIn() const {
       return InDilation == 1 ? In : (In - 1) * DimExpr(InDilation) + 1;
@@ -78,11 +100,27 @@ struct ConvPlan {
   /// instead of each input position that the windows span: what lies between
   /// the positions of a dilated window is not copied.
   bool countsWindow(unsigned D) const {
-    return Copy && (D == Z || (D == Y && BlockLines == 1));
+    return Copy && Axes[D].Phases == 1 &&
+           (D == Z || (D == Y && BlockLines == 1));
+  }
+  int64_t copiedPlanes() const {
+    return countsWindow(Z) ? Axes[Z].Window : Axes[Z].span(1);
   }
   int64_t copiedLines() const {
     return countsWindow(Y) ? Axes[Y].Window : Axes[Y].span(BlockLines);
   }
+  /// Elements of A between neighbouring positions of a (phase's) window.
+  DimExpr windowPitch(unsigned D) const {
+    return Axes[D].Pitch * DimExpr(countsWindow(D) ? 1 : Axes[D].Dilation);
+  }
+  bool hasPhases() const { return phases() > 1; }
+  int64_t phases() const {
+    return Axes[Z].Phases * Axes[Y].Phases * Axes[X].Phases;
+  }
+  /// Whether window positions that meet padding only are left out: per plane,
+  /// per block of lines, per register tile. It pays where they lie so far apart
+  /// that this happens.
+  bool clipsWindow(unsigned D) const;
   int64_t columnBlocks() const;
   /// Blocks of pixels in one image (Linear) or one plane.
   DimExpr pixelBlocks() const;

@@ -227,6 +227,44 @@ TEST_P(ConvTest, Dilations) {
   check(Odd, GetParam());
 }
 
+/// Transposed convolutions: zeros between the elements of the input.
+TEST_P(ConvTest, Phases) {
+  auto Transposed = [&](Case C, std::vector<int64_t> Spread,
+                        std::vector<int64_t> Low, std::vector<int64_t> High) {
+    C.InDilation = std::move(Spread);
+    C.Low = std::move(Low);
+    C.High = std::move(High);
+    check(C, GetParam());
+    C.ResultLast = false;
+    check(C, GetParam());
+    C.ResultLast = true;
+    C.Symbolic = C.Input.size() == 4 ? "023" : "2";
+    check(C, GetParam());
+  };
+  // As exporters write it: the padding is the window's reach less the cut.
+  Transposed({{2, 24, 5, 6}, {40, 24, 2, 2}}, {2, 2}, {1, 1}, {1, 1});
+  Transposed({{1, 24, 5, 6}, {40, 24, 4, 4}}, {2, 2}, {2, 2}, {2, 2});
+  Transposed({{1, 24, 5, 6}, {40, 24, 3, 3}}, {2, 2}, {1, 1}, {2, 2});
+  Transposed({{1, 24, 5, 6}, {40, 24, 3, 3}}, {2, 2}, {1, 1}, {1, 1});
+  Transposed({{1, 8, 5, 6}, {3, 8, 5, 2}}, {3, 1}, {2, 0}, {3, 1});
+  // Phases without any position.
+  Transposed({{1, 8, 4, 5}, {24, 8, 1, 1}}, {2, 3}, {0, 0}, {1, 2});
+  Transposed({{1, 8, 4, 5}, {24, 8, 2, 2}}, {3, 3}, {0, -1}, {0, 2});
+  Transposed({{1, 32, 5, 6}, {64, 16, 4, 4}}, {2, 2}, {2, 2}, {2, 2});
+  Transposed({{1, 16, 9}, {8, 16, 16}}, {8}, {11}, {11});
+  Transposed({{1, 8, 3, 4, 5}, {24, 8, 2, 2, 2}}, {2, 2, 2}, {1, 1, 1},
+             {1, 1, 1});
+  Transposed({{1, 8, 3, 4, 5}, {24, 8, 3, 3, 3}}, {2, 2, 2}, {1, 1, 1},
+             {2, 2, 2});
+  Case Dilated({1, 8, 5, 6}, {24, 8, 3, 3});
+  Dilated.Dilation = {3, 2}; // along Y each phase; along X half meet nothing
+  Transposed(Dilated, {2, 2}, {4, 3}, {4, 3});
+  Case Runtime({1, 8, 5, 6}, {24, 8, 3, 3});
+  Runtime.ConstantFilter = false;
+  Transposed(Runtime, {2, 2}, {1, 1}, {2, 2});
+  Transposed({{1, 8, 3, 200}, {24, 8, 4, 4}}, {2, 2}, {2, 2}, {2, 2});
+}
+
 /// The copy holds only the lines that windows read; here most lie outside.
 TEST_P(ConvTest, WindowsLargerThanTheImage) {
   for (const char *Symbolic : {"", "2", "3", "23"})
