@@ -234,8 +234,9 @@ DimExpr DimExpr::mod(const DimExpr &A, const DimExpr &B) {
       Rest = Rest + One;
   }
   if (Rest.constant() && B.constant())
-    return DimExpr(
-        *evaluateBinary(DimAtomKind::Mod, *Rest.constant(), *B.constant()));
+    if (auto V =
+            evaluateBinary(DimAtomKind::Mod, *Rest.constant(), *B.constant()))
+      return DimExpr(*V);
   return makeBinary(DimAtomKind::Mod, Rest, B);
 }
 
@@ -330,7 +331,7 @@ std::optional<DimExpr> DimExpr::exactDiv(const DimExpr &B) const {
   const Term &D = B.Terms[0];
   DimExpr Quotient;
   for (const Term &T : Terms) {
-    if (D.Coefficient == 0 || T.Coefficient % D.Coefficient != 0)
+    if (T.Coefficient == INT64_MIN || T.Coefficient % D.Coefficient != 0)
       return std::nullopt;
     Factors Left = T.Factors;
     for (const Atom &F : D.Factors) {
@@ -348,7 +349,7 @@ std::optional<DimExpr> DimExpr::exactDiv(const DimExpr &B) const {
 int64_t DimExpr::knownDivisor() const {
   int64_t G = 0;
   for (const Term &T : Terms)
-    G = std::gcd(G, T.Coefficient);
+    G = T.Coefficient == INT64_MIN ? 1 : std::gcd(G, T.Coefficient);
   return G;
 }
 
@@ -356,7 +357,8 @@ std::optional<int64_t> DimExpr::lowerBound() const {
   int64_t Bound = 0;
   for (const Term &T : Terms) {
     if (T.Factors.empty()) {
-      Bound += T.Coefficient;
+      if (__builtin_add_overflow(Bound, T.Coefficient, &Bound))
+        return std::nullopt;
       continue;
     }
     // Without upper bounds a subtracted product can be arbitrarily large.
@@ -394,9 +396,11 @@ std::optional<int64_t> DimExpr::lowerBound() const {
       // A product of two factors of unknown sign has no bound.
       if (Low < 0 && T.Factors.size() > 1)
         return std::nullopt;
-      Product *= Low;
+      if (__builtin_mul_overflow(Product, Low, &Product))
+        return std::nullopt;
     }
-    Bound += Product;
+    if (__builtin_add_overflow(Bound, Product, &Bound))
+      return std::nullopt;
   }
   return Bound;
 }

@@ -52,6 +52,8 @@ public:
 
 private:
   static constexpr int MaxDepth = 64;
+  /// A product of sums is multiplied out. No model's size comes near this.
+  static constexpr size_t MaxTerms = 4096;
 
   std::nullopt_t fail(const char *What) {
     if (Message.empty())
@@ -88,6 +90,8 @@ private:
       auto R = parseFactor();
       if (!R)
         return std::nullopt;
+      if (L->terms().size() * R->terms().size() > MaxTerms)
+        return fail("expression too large");
       L = *L * *R;
     }
     return L;

@@ -38,7 +38,8 @@ public:
   bool parse() {
     if (!parseSum())
       return false;
-    return !peek() || fail("unexpected character");
+    peek();
+    return Pos == Text.size() || fail("unexpected character");
   }
 
 private:

@@ -17,7 +17,8 @@ SmallVector<DimExpr, 4> getStrides(Type Ty) {
   Dims Extents = getDims(Ty);
   SmallVector<DimExpr, 4> Strides(Extents.size(), DimExpr(1));
   DimExpr Stride = 1;
-  for (int64_t D : llvm::reverse(getOrder(Ty))) {
+  auto Order = getOrder(Ty);
+  for (int64_t D : llvm::reverse(Order)) {
     Strides[D] = Stride;
     Stride = Stride * Extents[D];
   }

@@ -10,6 +10,7 @@
 #include "mlir/Parser/Parser.h"
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <random>
 #include <sys/mman.h>
 
@@ -62,6 +63,11 @@ DType dtypeOf(Type Ty) { return getDType(getElementTypeOrSelf(Ty)); }
 
 template <typename E>
 void fill(Tensor &T, std::mt19937 &Rng, double Lo, double Hi) {
+  // Narrow integers can't hold what wide ones are tested with.
+  if constexpr (std::is_integral_v<E>) {
+    Lo = std::max(Lo, double(std::numeric_limits<E>::min()));
+    Hi = std::min(Hi, double(std::numeric_limits<E>::max()));
+  }
   std::uniform_real_distribution<double> Real(Lo, Hi);
   for (int64_t I = 0; I < T.elements(); ++I)
     T.as<E>()[I] = E(Real(Rng));

@@ -58,6 +58,8 @@ TEST(SymbolExpr, RefusesWhatItCannotEvaluate) {
   for (const char *Text : {"", "N +", "M", "min(N)", "N N",
                            "99999999999999999999", "floordiv(N, 3", "N/2"})
     EXPECT_FALSE(SymbolExpr::parse(Text, lookup, Error)) << Text;
+  // A zero byte does not end the text.
+  EXPECT_FALSE(SymbolExpr::parse(std::string_view("N\0", 2), lookup, Error));
   std::string Deep(1000, '(');
   EXPECT_FALSE(SymbolExpr::parse(Deep, lookup, Error));
   std::string Long = "N";
