@@ -61,10 +61,14 @@ llvm::Error parseFlag(llvm::StringRef Flag, CompileOptions &Out) {
     Out.FixedDims.push_back({Key.str(), Size});
     return llvm::Error::success();
   }
+  if (Key.consume_front("input.")) {
+    Out.Inputs.push_back({Key.str(), Value.str()});
+    return llvm::Error::success();
+  }
   return llvm::createStringError(
       "unknown flag '" + Key +
       "'; there are fuse, layouts, graphs, verify, compile-threads, "
-      "plant=<op> and dim.<name>");
+      "plant=<op>, dim.<name> and input.<name>");
 }
 
 llvm::Expected<EmitKind> parseEmit(llvm::StringRef Name) {

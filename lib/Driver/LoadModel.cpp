@@ -18,6 +18,8 @@ llvm::Expected<OwningOpRef<ModuleOp>> loadModel(MLIRContext &Context,
     Import.EntryName = Options.Entry;
     for (const auto &[Name, Size] : Options.FixedDims)
       Import.FixedDims[Name] = Size;
+    for (const auto &[Name, Spec] : Options.Inputs)
+      Import.Inputs[Name] = Spec;
     return importOnnx(Context, Path, Import);
   }
   DiagnosticCollector Diagnostics(&Context, Options);

@@ -50,6 +50,8 @@ struct CompileOptions {
   std::string Plant;
   /// Sizes for named dimensions of the inputs.
   std::vector<std::pair<std::string, int64_t>> FixedDims;
+  /// What is known of inputs (OnnxImportOptions::Inputs).
+  std::vector<std::pair<std::string, std::string>> Inputs;
 
   /// One-line messages (LIMOSA_DIAGNOSTIC_*); may be empty.
   std::function<void(int32_t Severity, const std::string &Message)> Diagnostic;

@@ -25,6 +25,11 @@ struct OnnxImportOptions {
   std::string EntryName = "main";
   /// Fixes named dimensions of the inputs, e.g. {"batch", 1}.
   llvm::StringMap<int64_t> FixedDims;
+  /// What is known of inputs beyond their declarations, by name: "{1,-2}" is a
+  /// value, "2x?" a shape, "[2x3;4x3]" a sequence of tensors of these shapes,
+  /// "none" an empty optional. A value makes the input a constant; sequence `s`
+  /// becomes the inputs `s[0]`, `s[1]` ...
+  llvm::StringMap<std::string> Inputs;
   /// Initialisers that are also graph inputs become inputs (kind "parameter"),
   /// not constants.
   bool InitializersAsInputs = false;

@@ -21,7 +21,14 @@ static LogicalResult prelu(Node &N) {
   Value X = N.in(0);
   if (failed(N.sameElem(0, 1)))
     return failure();
-  auto Slope = N.broadcastTo(N.in(1), getDims(X));
+  Value Given = N.in(1);
+  // Before opset 7 a vector is one slope per channel.
+  if (N.Opset < 7 && N.rank(1) == 1 && !N.dim(1, 0).isConstant(1)) {
+    Dims Channels(std::max<int64_t>(N.rank(0) - 1, 1), DimExpr(1));
+    Channels[0] = N.dim(1, 0);
+    Given = N.B.reshape(Given, Channels);
+  }
+  auto Slope = N.broadcastTo(Given, getDims(X));
   if (failed(Slope))
     return failure();
   return N.done(N.B.select(N.B.compare(Dir::LT, X, N.B.full(0, X)),
@@ -142,10 +149,10 @@ template <bool Flat> static LogicalResult hardmax(Node &N) {
 
 llvm::ArrayRef<OpEntry> limosa::onnximport::activationOps() {
   static const OpEntry Table[] = {
-      {"", "Relu", 6, 1, 1, Floats | SignedInts, relu},
-      {"", "Sigmoid", 6, 1, 1, Floats, sigmoid},
-      {"", "LeakyRelu", 6, 1, 1, Floats, leakyRelu},
-      {"", "PRelu", 7, 2, 2, Numbers, prelu},
+      {"", "Relu", 1, 1, 1, Floats | SignedInts, relu},
+      {"", "Sigmoid", 1, 1, 1, Floats, sigmoid},
+      {"", "LeakyRelu", 1, 1, 1, Floats, leakyRelu},
+      {"", "PRelu", 1, 2, 2, Numbers, prelu},
       {"", "ThresholdedRelu", 1, 1, 1, Floats, thresholdedRelu},
       {"", "Shrink", 9, 1, 1, Numbers, shrink},
       {"", "Softsign", 1, 1, 1, Floats, softsign},
@@ -153,10 +160,10 @@ llvm::ArrayRef<OpEntry> limosa::onnximport::activationOps() {
       {"", "Mish", 18, 1, 1, Floats, mish},
       {"", "Swish", 24, 1, 1, Floats, swish},
       {"", "HardSwish", 14, 1, 1, Floats, hardSwish},
-      {"", "HardSigmoid", 6, 1, 1, Floats, hardSigmoid},
-      {"", "Elu", 6, 1, 1, Floats, elu},
+      {"", "HardSigmoid", 1, 1, 1, Floats, hardSigmoid},
+      {"", "Elu", 1, 1, 1, Floats, elu},
       {"", "Celu", 12, 1, 1, Floats, celu},
-      {"", "Selu", 6, 1, 1, Floats, selu},
+      {"", "Selu", 1, 1, 1, Floats, selu},
       {"", "Gelu", 20, 1, 1, Floats, geluStandard},
       {"", "Softmax", 1, 1, 1, Floats, softmax<true>},
       {"", "Softmax", 13, 1, 1, Floats, softmax<false>},

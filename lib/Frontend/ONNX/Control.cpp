@@ -15,10 +15,57 @@ limosa::onnximport::bodyValues(Node &N, MutableArrayRef<Tensor> Ts) {
   for (Tensor &T : Ts) {
     if (!T) // A refusal inside says why.
       return failure();
-    if (T.Seq)
-      return N.fail(
-          "a branch or body gives a sequence, which is not supported");
+    if (!T.Type)
+      return N.fail("the body gives a sequence or an empty optional where "
+                    "only a tensor is supported");
     Out.push_back(N.I.materialize(T, N.B.loc()));
+  }
+  return Out;
+}
+
+FailureOr<FlatTensors> limosa::onnximport::flatten(Node &N,
+                                                   MutableArrayRef<Tensor> Ts) {
+  FlatTensors Out;
+  for (Tensor &T : Ts) {
+    if (!T) // A refusal inside says why.
+      return failure();
+    if (T.Type) {
+      Out.Values.push_back(N.I.materialize(T, N.B.loc()));
+      Out.Parts.push_back(FlatTensors::IsTensor);
+      continue;
+    }
+    Out.Parts.push_back(T.Absent ? FlatTensors::IsAbsent
+                                 : int64_t(T.Seq->Parts.size()));
+    if (T.Absent)
+      continue;
+    for (const Sequence::Part &P : T.Seq->Parts) {
+      if (P.Run || T.Seq->Carried)
+        return N.fail("a branch gives a sequence of unknown length");
+      Tensor Element = P.T;
+      Out.Values.push_back(N.I.materialize(Element, N.B.loc()));
+    }
+  }
+  return Out;
+}
+
+SmallVector<Tensor> limosa::onnximport::unflatten(ArrayRef<int64_t> Parts,
+                                                  ValueRange Values) {
+  SmallVector<Tensor> Out;
+  for (int64_t Count : Parts) {
+    if (Count == FlatTensors::IsAbsent) {
+      Out.push_back(Tensor::absent());
+      continue;
+    }
+    if (Count == FlatTensors::IsTensor) {
+      Out.push_back(Tensor::of(Values.front()));
+      Values = Values.drop_front();
+      continue;
+    }
+    Sequence S;
+    for (Value V : Values.take_front(Count))
+      S.Parts.push_back({Tensor::of(V), /*Run=*/false});
+    Out.push_back(Tensor::of(std::move(S)));
+    Values = Values.drop_front(Count);
   }
   return Out;
 }
@@ -76,6 +123,7 @@ static LogicalResult ifOp(Node &N) {
   State.addRegion();
   Operation *Draft = Builder.create(State);
   SmallVector<Type> Yielded[2];
+  SmallVector<int64_t> Parts[2];
   bool Good = true;
   const onnx::GraphProto *Branches[] = {Then, Else};
   for (auto [K, Graph] : llvm::enumerate(Branches)) {
@@ -84,20 +132,20 @@ static LogicalResult ifOp(Node &N) {
     auto Out = N.I.importBody(*Graph, N.F, {});
     if (failed(Out))
       return failure();
-    auto Vs = bodyValues(N, *Out);
-    if (failed(Vs)) {
+    auto Flat = flatten(N, *Out);
+    if (failed(Flat)) {
       Good = false;
       continue;
     }
-    YieldOp::create(Builder, N.B.loc(), *Vs);
-    Yielded[K].assign(ValueRange(*Vs).getTypes().begin(),
-                      ValueRange(*Vs).getTypes().end());
+    YieldOp::create(Builder, N.B.loc(), Flat->Values);
+    Yielded[K] = llvm::to_vector(ValueRange(Flat->Values).getTypes());
+    Parts[K] = Flat->Parts;
   }
-  if (!Good || Yielded[0].size() != Yielded[1].size() ||
-      Yielded[0].size() < N.numOutputs()) {
+  if (!Good || Parts[0] != Parts[1] || Parts[0].size() < N.numOutputs()) {
     Draft->erase();
-    return Good ? LogicalResult(
-                      N.fail("the branches give different numbers of outputs"))
+    return Good ? LogicalResult(N.fail(
+                      "the branches give different numbers of outputs, or "
+                      "sequences of different lengths"))
                 : stopAfterBody(N);
   }
   SmallVector<Type> Types;
@@ -113,8 +161,9 @@ static LogicalResult ifOp(Node &N) {
   Op.getThenRegion().takeBody(Draft->getRegion(0));
   Op.getElseRegion().takeBody(Draft->getRegion(1));
   Draft->erase();
+  SmallVector<Tensor> Results = unflatten(Parts[0], Op.getResults());
   for (unsigned K = 0; K < N.numOutputs(); ++K)
-    N.out(K, Op.getResult(K));
+    N.out(K, Results[K]);
   return success();
 }
 
@@ -123,6 +172,7 @@ llvm::ArrayRef<OpEntry> limosa::onnximport::controlOps() {
       {"", "If", 1, 1, 1, Bools, ifOp},
       {"", "Loop", 1, 0, -1, AnyType | Sequences, importLoop},
       {"", "Scan", 9, 1, -1, AnyType, importScan},
+      {"", "SequenceMap", 17, 1, -1, Sequences, importSequenceMap},
   };
   return Table;
 }

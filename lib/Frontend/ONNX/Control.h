@@ -19,6 +19,21 @@ LogicalResult stopAfterBody(Node &N);
 FailureOr<Sequence> appendRounds(Node &N, const Sequence &Before,
                                  llvm::ArrayRef<Value> Items);
 
+/// Tensors as values, sequences element by element. Parts tells of each tensor
+/// how many there are: of a tensor none, for it is a value itself.
+struct FlatTensors {
+  static constexpr int64_t IsTensor = -1, IsAbsent = -2;
+  SmallVector<Value> Values;
+  SmallVector<int64_t> Parts;
+};
+FailureOr<FlatTensors> flatten(Node &N, llvm::MutableArrayRef<Tensor> Ts);
+/// The reverse.
+SmallVector<Tensor> unflatten(llvm::ArrayRef<int64_t> Parts, ValueRange Values);
+
+/// The number of rounds of a loop that may be imported round by round.
+std::optional<int64_t> fewRounds(Node &N);
+LogicalResult unrollLoop(Node &N, int64_t Rounds);
+LogicalResult importSequenceMap(Node &N);
 LogicalResult importLoop(Node &N);
 LogicalResult importScan(Node &N);
 

@@ -348,6 +348,31 @@ static LogicalResult pad(Node &N) {
   return N.done(X);
 }
 
+static LogicalResult centerCropPad(Node &N) {
+  auto Wanted = N.sizes(1);
+  if (failed(Wanted))
+    return failure();
+  int64_t Rank = N.rank(0);
+  auto Given = N.ints("axes");
+  auto Axes = N.axes(
+      Given ? *Given : llvm::to_vector(llvm::seq<int64_t>(0, Rank)), Rank);
+  if (failed(Axes))
+    return failure();
+  if (Axes->size() != Wanted->size())
+    return N.fail("shape must have one entry per axis");
+  Dims Start(Rank, DimExpr(0)), Low(Start), High(Start), Size = N.dims(0);
+  for (auto [A, To] : llvm::zip(*Axes, *Wanted)) {
+    DimExpr Excess = DimExpr::max(Size[A] - To, DimExpr(0)),
+            Missing = DimExpr::max(To - Size[A], DimExpr(0));
+    Start[A] = DimExpr::floorDiv(Excess, DimExpr(2));
+    Low[A] = DimExpr::floorDiv(Missing, DimExpr(2));
+    High[A] = Missing - Low[A];
+    Size[A] = Size[A] - Excess;
+  }
+  Value X = N.B.slice(N.in(0), Start, Size, Ints(Rank, 1));
+  return N.done(N.B.pad(X, N.B.scalar(0, N.elem(0)), Low, High));
+}
+
 static LogicalResult tile(Node &N) {
   auto Repeats = N.sizes(1);
   if (failed(Repeats))
@@ -437,6 +462,7 @@ llvm::ArrayRef<OpEntry> limosa::onnximport::dataOps() {
       {"", "Slice", 10, 3, 5, AnyType, slice},
       {"", "Pad", 2, 1, 1, AnyType, pad},
       {"", "Pad", 11, 2, 4, AnyType, pad},
+      {"", "CenterCropPad", 18, 2, 2, AnyType, centerCropPad},
       {"", "Tile", 6, 2, 2, AnyType, tile},
       {"", "DepthToSpace", 1, 1, 1, AnyType, depthToSpace},
       {"", "SpaceToDepth", 1, 1, 1, AnyType, spaceToDepth},

@@ -1,7 +1,6 @@
 //===- Elementwise.cpp - Arithmetic, comparison, logic, casts -------------===//
 
 #include "Registry.h"
-#include "Tensors.h"
 
 using namespace mlir;
 using namespace limosa;
@@ -11,8 +10,25 @@ using BinaryFn = Value (CoreBuilder::*)(Value, Value);
 using UnaryFn = Value (CoreBuilder::*)(Value);
 using Dir = CompareDirection;
 
+/// The operands of one shape. Before opset 7 an attribute says where the
+/// dimensions of the second one begin.
+static FailureOr<SmallVector<Value>> operands(Node &N, bool Mixed = false) {
+  Value R = N.in(1);
+  if (N.Opset < 7 && N.hasAttr("axis")) {
+    auto Axis = N.axis(N.attr("axis", int64_t(0)), N.rank(0));
+    if (failed(Axis))
+      return failure();
+    Dims Shape = N.dims(1);
+    if (*Axis + int64_t(Shape.size()) > N.rank(0))
+      return N.fail("input 1 does not fit into input 0 at that axis");
+    Shape.append(N.rank(0) - *Axis - Shape.size(), DimExpr(1));
+    R = N.B.reshape(R, Shape);
+  }
+  return N.broadcast({N.in(0), R}, Mixed);
+}
+
 template <BinaryFn Fn> static LogicalResult binary(Node &N) {
-  auto V = N.broadcast({N.in(0), N.in(1)});
+  auto V = operands(N);
   if (failed(V))
     return failure();
   return N.done((N.B.*Fn)((*V)[0], (*V)[1]));
@@ -23,7 +39,7 @@ template <UnaryFn Fn> static LogicalResult unary(Node &N) {
 }
 
 template <Dir D> static LogicalResult comparison(Node &N) {
-  auto V = N.broadcast({N.in(0), N.in(1)});
+  auto V = operands(N);
   if (failed(V))
     return failure();
   return N.done(N.B.compare(D, (*V)[0], (*V)[1]));
@@ -51,7 +67,7 @@ static LogicalResult mean(Node &N) {
 }
 
 static LogicalResult power(Node &N) {
-  auto V = N.broadcast({N.in(0), N.in(1)}, /*Mixed=*/true);
+  auto V = operands(N, /*Mixed=*/true);
   if (failed(V))
     return failure();
   Value X = (*V)[0], Y = (*V)[1];
@@ -130,22 +146,6 @@ static LogicalResult isInf(Node &N) {
   return N.done(N.B.compare(Dir::EQ, X, N.B.full(Positive ? Inf : -Inf, X)));
 }
 
-static LogicalResult castTo(Node &N, Type To) {
-  if (!To)
-    return N.fail("casts to " + dataTypeName(N.attr("to", int64_t(0))) +
-                  " are not supported");
-  bool Saturates = N.attr("saturate", int64_t(1)) != 0;
-  if (isFloatType(To) && To.getIntOrFloatBitWidth() == 8 && !Saturates)
-    return N.fail("casts to 8-bit floats without saturation are not supported");
-  if (To == N.elem(0))
-    return N.out(0, N.tensor(0)), success();
-  return N.done(N.B.convert(N.in(0), To));
-}
-static LogicalResult cast(Node &N) {
-  return castTo(N, elementType(N.I.context(), N.attr("to", int64_t(0))));
-}
-static LogicalResult castLike(Node &N) { return castTo(N, N.elem(1)); }
-
 static LogicalResult where(Node &N) {
   if (failed(N.sameElem(1, 2)))
     return failure();
@@ -189,40 +189,40 @@ static constexpr char Tan[] = "tan", Asin[] = "asin", Acos[] = "acos",
 llvm::ArrayRef<OpEntry> limosa::onnximport::elementwiseOps() {
   using CB = CoreBuilder;
   static const OpEntry Table[] = {
-      {"", "Add", 7, 2, 2, Numbers, binary<&CB::add>},
-      {"", "Sub", 7, 2, 2, Numbers, binary<&CB::sub>},
-      {"", "Mul", 7, 2, 2, Numbers, binary<&CB::mul>},
-      {"", "Div", 7, 2, 2, Numbers, binary<&CB::div>},
-      {"", "Pow", 7, 2, 2, Numbers, power},
+      {"", "Add", 1, 2, 2, Numbers, binary<&CB::add>},
+      {"", "Sub", 1, 2, 2, Numbers, binary<&CB::sub>},
+      {"", "Mul", 1, 2, 2, Numbers, binary<&CB::mul>},
+      {"", "Div", 1, 2, 2, Numbers, binary<&CB::div>},
+      {"", "Pow", 1, 2, 2, Numbers, power},
       {"", "Mod", 10, 2, 2, Numbers, modulo},
-      {"", "Min", 6, 1, -1, Numbers, variadic<&CB::min>},
-      {"", "Max", 6, 1, -1, Numbers, variadic<&CB::max>},
-      {"", "Sum", 6, 1, -1, Numbers, variadic<&CB::add>},
-      {"", "Mean", 6, 1, -1, Floats, mean},
-      {"", "And", 7, 2, 2, Bools, binary<&CB::bitAnd>},
-      {"", "Or", 7, 2, 2, Bools, binary<&CB::bitOr>},
-      {"", "Xor", 7, 2, 2, Bools, binary<&CB::bitXor>},
+      {"", "Min", 1, 1, -1, Numbers, variadic<&CB::min>},
+      {"", "Max", 1, 1, -1, Numbers, variadic<&CB::max>},
+      {"", "Sum", 1, 1, -1, Numbers, variadic<&CB::add>},
+      {"", "Mean", 1, 1, -1, Floats, mean},
+      {"", "And", 1, 2, 2, Bools, binary<&CB::bitAnd>},
+      {"", "Or", 1, 2, 2, Bools, binary<&CB::bitOr>},
+      {"", "Xor", 1, 2, 2, Bools, binary<&CB::bitXor>},
       {"", "Not", 1, 1, 1, Bools, unary<&CB::bitNot>},
       {"", "BitwiseAnd", 18, 2, 2, Integers, binary<&CB::bitAnd>},
       {"", "BitwiseOr", 18, 2, 2, Integers, binary<&CB::bitOr>},
       {"", "BitwiseXor", 18, 2, 2, Integers, binary<&CB::bitXor>},
       {"", "BitwiseNot", 18, 1, 1, Integers, unary<&CB::bitNot>},
       {"", "BitShift", 11, 2, 2, Integers, bitShift},
-      {"", "Equal", 7, 2, 2, Computes, comparison<Dir::EQ>},
-      {"", "Less", 7, 2, 2, Numbers, comparison<Dir::LT>},
-      {"", "Greater", 7, 2, 2, Numbers, comparison<Dir::GT>},
+      {"", "Equal", 1, 2, 2, Computes, comparison<Dir::EQ>},
+      {"", "Less", 1, 2, 2, Numbers, comparison<Dir::LT>},
+      {"", "Greater", 1, 2, 2, Numbers, comparison<Dir::GT>},
       {"", "LessOrEqual", 12, 2, 2, Numbers, comparison<Dir::LE>},
       {"", "GreaterOrEqual", 12, 2, 2, Numbers, comparison<Dir::GE>},
-      {"", "Abs", 6, 1, 1, Numbers, unary<&CB::abs>},
-      {"", "Neg", 6, 1, 1, Numbers, negative},
+      {"", "Abs", 1, 1, 1, Numbers, unary<&CB::abs>},
+      {"", "Neg", 1, 1, 1, Numbers, negative},
       {"", "Sign", 9, 1, 1, Numbers, sign},
-      {"", "Reciprocal", 6, 1, 1, Floats, reciprocal},
-      {"", "Floor", 6, 1, 1, Floats, unary<&CB::floor>},
-      {"", "Ceil", 6, 1, 1, Floats, unary<&CB::ceil>},
+      {"", "Reciprocal", 1, 1, 1, Floats, reciprocal},
+      {"", "Floor", 1, 1, 1, Floats, unary<&CB::floor>},
+      {"", "Ceil", 1, 1, 1, Floats, unary<&CB::ceil>},
       {"", "Round", 11, 1, 1, Floats, unary<&CB::roundEven>},
-      {"", "Sqrt", 6, 1, 1, Floats, unary<&CB::sqrt>},
-      {"", "Exp", 6, 1, 1, Floats, unary<&CB::exp>},
-      {"", "Log", 6, 1, 1, Floats, unary<&CB::log>},
+      {"", "Sqrt", 1, 1, 1, Floats, unary<&CB::sqrt>},
+      {"", "Exp", 1, 1, 1, Floats, unary<&CB::exp>},
+      {"", "Log", 1, 1, 1, Floats, unary<&CB::log>},
       {"", "Sin", 7, 1, 1, Floats, unary<&CB::sin>},
       {"", "Cos", 7, 1, 1, Floats, unary<&CB::cos>},
       {"", "Tan", 7, 1, 1, Floats, function<Tan>},
@@ -234,15 +234,13 @@ llvm::ArrayRef<OpEntry> limosa::onnximport::elementwiseOps() {
       {"", "Asinh", 9, 1, 1, Floats, function<Asinh>},
       {"", "Acosh", 9, 1, 1, Floats, function<Acosh>},
       {"", "Atanh", 9, 1, 1, Floats, function<Atanh>},
-      {"", "Tanh", 6, 1, 1, Floats, unary<&CB::tanh>},
+      {"", "Tanh", 1, 1, 1, Floats, unary<&CB::tanh>},
       {"", "Erf", 9, 1, 1, Floats, unary<&CB::erf>},
-      {"", "Identity", 1, 1, 1, AnyType | Sequences, identity},
+      {"", "Identity", 1, 1, 1, AnyType | Sequences | CarriedTypes, identity},
       {"", "IsNaN", 9, 1, 1, Floats, isNaN},
       {"", "IsInf", 10, 1, 1, Floats, isInf},
-      {"", "Cast", 6, 1, 1, AnyType, cast},
-      {"", "CastLike", 15, 2, 2, AnyType, castLike},
       {"", "Where", 9, 3, 3, Bools, where},
-      {"", "Clip", 6, 1, 1, Numbers, clipAttrs},
+      {"", "Clip", 1, 1, 1, Numbers, clipAttrs},
       {"", "Clip", 11, 1, 3, Numbers, clip},
   };
   return Table;

@@ -96,7 +96,7 @@ LogicalResult Importer::foldKnown(Node &N, bool &Done) {
     if (N.has(K) && !Inputs.back())
       return success();
   }
-  if (!N.has(0))
+  if (!N.has(0) || isCarried(N.elem(0)))
     return success();
   Type Result = N.elem(0);
   StringRef Op = N.op();
@@ -129,7 +129,7 @@ LogicalResult Importer::foldKnown(Node &N, bool &Done) {
                readInt, readInts, readAttr, require};
   if (Op == "ConstantOfShape" && N.hasAttr("value") && !readAttr("value"))
     return success();
-  KnownRef Value = Result ? evalKnown(Q) : nullptr;
+  KnownRef Value = Result && !isCarried(Result) ? evalKnown(Q) : nullptr;
   if (!Value)
     return success();
   for (const DimExpr &E : NonNegative)
@@ -196,12 +196,23 @@ LogicalResult Importer::importNode(const onnx::NodeProto &P, Frame &F) {
                       Twine(Entry->MaxInputs) + " are allowed"),
            success();
   // Sequences come first, or anywhere where any number of inputs may come.
-  for (unsigned K = 0; K < N.numInputs(); ++K)
-    if (N.has(K) && N.tensor(K).Seq &&
-        (!(Entry->Types & Sequences) || (K > 0 && Entry->MaxInputs >= 0)))
+  for (unsigned K = 0; K < N.numInputs(); ++K) {
+    bool Taken = (Entry->Types & Sequences) && (K == 0 || Entry->MaxInputs < 0);
+    if (N.has(K) && N.type(K) && isCarried(N.elem(K)) &&
+        !(Entry->Types & CarriedTypes))
+      return refuse(P, Opset,
+                    "elements of type " + typeName(N.elem(K)) +
+                        " are not supported"),
+             success();
+    if (N.has(K) && N.tensor(K).Seq && !Taken)
       return refuse(P, Opset, "input " + Twine(K) + " is a sequence"),
              success();
-  if (N.has(0) && !N.tensor(0).Seq && (Entry->Types & AnyType) &&
+    if (N.has(K) && N.tensor(K).Absent && !Taken)
+      return refuse(P, Opset,
+                    "input " + Twine(K) + " is an optional without a value"),
+             success();
+  }
+  if (N.has(0) && N.type(0) && (Entry->Types & AnyType) &&
       !(typeClass(N.elem(0)) & Entry->Types))
     return refuse(P, Opset,
                   "elements of type " + typeName(N.elem(0)) +
@@ -314,18 +325,27 @@ Importer::importBody(const onnx::GraphProto &Graph, Frame &Parent,
 LogicalResult Importer::finish(func::FuncOp Func, Frame &F) {
   const onnx::GraphProto &Graph = File->proto().graph();
   SmallVector<Value> Results;
-  SmallVector<StringRef> Names;
+  SmallVector<std::string> Names;
   for (const onnx::ValueInfoProto &O : Graph.output()) {
     Tensor *T = F.find(O.name());
     if (!T)
       return fatal("output '" + O.name() + "' is produced by nothing");
     if (!*T)
       continue; // A refusal says why.
-    if (T->Seq)
-      return fatal("output '" + O.name() +
-                   "' is a sequence, which is not supported");
-    Results.push_back(materialize(*T, Func.getLoc()));
-    Names.push_back(O.name());
+    if (T->Absent)
+      continue;
+    if (!T->Seq) {
+      Results.push_back(materialize(*T, Func.getLoc()));
+      Names.push_back(O.name());
+      continue;
+    }
+    // A result per part; those of a run are one, named with a star.
+    for (auto [K, Part] : llvm::enumerate(T->Seq->Parts)) {
+      Tensor Element = Part.T;
+      Results.push_back(materialize(Element, Func.getLoc()));
+      Names.push_back(O.name() + "[" + std::to_string(K) +
+                      (Part.Run ? "*]" : "]"));
+    }
   }
   if (!Refusals.empty())
     return failure();

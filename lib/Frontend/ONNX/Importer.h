@@ -8,6 +8,7 @@
 #ifndef LIMOSA_LIB_FRONTEND_ONNX_IMPORTER_H
 #define LIMOSA_LIB_FRONTEND_ONNX_IMPORTER_H
 
+#include "InputSpec.h"
 #include "Known.h"
 #include "ModelFile.h"
 #include "limosa/Frontend/ImportOnnx.h"
@@ -32,6 +33,8 @@ struct Tensor {
   bool KnownTried = false; ///< Const has been looked at for Known.
   /// A sequence instead; then there is no type and no value.
   std::shared_ptr<const Sequence> Seq;
+  /// An optional without a value. One that has a value is that value.
+  bool Absent = false;
 
   static Tensor of(mlir::Value V) {
     Tensor T;
@@ -45,9 +48,25 @@ struct Tensor {
     T.Const = A;
     return T;
   }
+  /// V with the element type that it carries.
+  static Tensor of(mlir::Value V, mlir::Type Carried) {
+    Tensor T = of(V);
+    T.Type = T.Type.clone(Carried);
+    return T;
+  }
+  static Tensor of(mlir::ElementsAttr A, mlir::Type Carried) {
+    Tensor T = of(A);
+    T.Type = T.Type.clone(Carried);
+    return T;
+  }
   static Tensor of(KnownRef K, mlir::Type ElementType);
   static Tensor of(Sequence S);
-  explicit operator bool() const { return Type || Seq; }
+  static Tensor absent() {
+    Tensor T;
+    T.Absent = true;
+    return T;
+  }
+  explicit operator bool() const { return Type || Seq || Absent; }
 };
 
 /// A list of tensors. It exists only while importing: what reads it reads the
@@ -107,10 +126,17 @@ public:
   /// Whether E has a symbol that was made after the first `Mark` ones.
   bool usesSymbolsSince(const DimExpr &E, size_t Mark) const;
 
+  /// Inputs of the model that V is computed from, as far as they are integers
+  /// or small: what a value could be given for.
+  llvm::SmallVector<llvm::StringRef> inputsBehind(mlir::Value V) const;
+
   /// Notes that a node cannot be imported.
   void refuse(const onnx::NodeProto &N, int64_t Version,
               const llvm::Twine &Reason);
   size_t numRefusals() const { return Refusals.size(); }
+  /// Does something that may fail; then what it refused is forgotten, so that
+  /// another way can be tried.
+  mlir::LogicalResult attempt(llvm::function_ref<mlir::LogicalResult()> Do);
   /// Notes what is wrong with the model as a whole and returns failure.
   mlir::LogicalResult fatal(const llvm::Twine &Message);
 
@@ -118,9 +144,20 @@ private:
   mlir::LogicalResult readOpsets();
   mlir::LogicalResult readInitializers(const onnx::GraphProto &Graph, Frame &F);
   mlir::FailureOr<mlir::func::FuncOp> makeFunction(Frame &F);
-  mlir::Type inputType(const onnx::ValueInfoProto &Info,
-                       const llvm::StringSet<> &BareSymbols,
-                       std::string &Reason);
+  /// Adds the arguments that an input stands for, by name, and tells what the
+  /// input is once they are there; or the reason why there is nothing.
+  struct Argument {
+    std::string Name;
+    mlir::Type Type;
+  };
+  llvm::Expected<std::function<Tensor(mlir::ValueRange)>>
+  inputArguments(const onnx::ValueInfoProto &Info,
+                 const llvm::StringSet<> &BareSymbols,
+                 llvm::SmallVectorImpl<Argument> &Arguments);
+  llvm::Expected<mlir::Type> inputType(const onnx::TypeProto &Declared,
+                                       llvm::StringRef Name,
+                                       const InputSpec::Shape *Given,
+                                       const llvm::StringSet<> &BareSymbols);
   DimExpr inputDim(const onnx::TensorShapeProto_Dimension &D,
                    llvm::StringRef Input, unsigned Index,
                    const llvm::StringSet<> &BareSymbols);

@@ -255,10 +255,8 @@ FailureOr<SmallVector<Value>> LoopBuilder::build() {
   return SmallVector<Value>((*Loop).getResults().drop_front(First));
 }
 
-LogicalResult limosa::onnximport::importLoop(Node &N) {
+static LogicalResult rolledLoop(Node &N) {
   const onnx::GraphProto *Body = N.graph("body");
-  if (!Body)
-    return N.fail("the body is missing");
   for (unsigned K = 0; K < 2; ++K)
     if (N.has(K) && N.tensor(K).Seq)
       return N.fail("input " + Twine(K) + " is a sequence");
@@ -298,6 +296,8 @@ LogicalResult limosa::onnximport::importLoop(Node &N) {
   for (unsigned K = 2; K < N.numInputs(); ++K) {
     if (!N.has(K))
       return N.fail("input " + Twine(K) + " is missing");
+    if (N.tensor(K).Absent)
+      return N.fail("carries an optional without a value");
     if (N.tensor(K).Seq)
       P.Lists.push_back(K - 2);
     else
@@ -380,6 +380,17 @@ LogicalResult limosa::onnximport::importLoop(Node &N) {
     NewItems = NewItems.drop_front(Count);
   }
   return success();
+}
+
+LogicalResult limosa::onnximport::importLoop(Node &N) {
+  if (!N.graph("body"))
+    return N.fail("the body is missing");
+  auto Rounds = fewRounds(N);
+  if (!Rounds)
+    return rolledLoop(N);
+  if (succeeded(N.I.attempt([&] { return rolledLoop(N); })))
+    return success();
+  return unrollLoop(N, *Rounds);
 }
 
 /// Scan since opset 9: states, then inputs that are walked along an axis.

@@ -281,7 +281,7 @@ static LogicalResult einsum(Node &N) {
 llvm::ArrayRef<OpEntry> limosa::onnximport::matmulOps() {
   static const OpEntry Table[] = {
       {"", "MatMul", 1, 2, 2, Numbers, matmul},
-      {"", "Gemm", 7, 2, 3, Numbers, gemm},
+      {"", "Gemm", 1, 2, 3, Numbers, gemm},
       {"", "Einsum", 12, 1, -1, Numbers, einsum},
       {"com.microsoft", "FusedMatMul", 1, 2, 2, Floats, fusedMatmul},
   };

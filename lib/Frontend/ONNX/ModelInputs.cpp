@@ -6,6 +6,7 @@
 #include "limosa/IR/Symbols.h"
 
 using namespace mlir;
+using llvm::Expected;
 using namespace limosa;
 using namespace limosa::onnximport;
 
@@ -41,7 +42,8 @@ LogicalResult Importer::readInitializers(const onnx::GraphProto &Graph,
     auto Value = readTensor(&Context, File, T);
     if (!Value)
       return fatal(toString(Value.takeError()));
-    F.Names[T.name()] = Tensor::of(*Value);
+    F.Names[T.name()] =
+        Tensor::of(*Value, elementType(&Context, T.data_type()));
   }
   for (const onnx::SparseTensorProto &T : Graph.sparse_initializer()) {
     auto Value = readSparseTensor(&Context, File, T);
@@ -78,33 +80,98 @@ DimExpr Importer::inputDim(const onnx::TensorShapeProto_Dimension &D,
   return DimExpr::symbol(Name);
 }
 
-Type Importer::inputType(const onnx::ValueInfoProto &Info,
-                         const llvm::StringSet<> &BareSymbols,
-                         std::string &Reason) {
-  const onnx::TypeProto &T = Info.type();
-  if (!T.has_tensor_type()) {
-    Reason = "is no tensor (sequences, optionals and maps are not supported)";
-    return Type();
-  }
-  int64_t DataType = T.tensor_type().elem_type();
-  Type Element = elementType(&Context, DataType);
-  if (!Element) {
-    Reason = "holds elements of type " + dataTypeName(DataType) +
-             ", which is not supported";
-    return Type();
-  }
-  if (!T.tensor_type().has_shape()) {
-    Reason = "has no shape, so that not even its rank is known";
-    return Type();
-  }
-  if (T.tensor_type().shape().dim_size() > 64) {
-    Reason = "has more than 64 dimensions";
-    return Type();
-  }
+Expected<Type> Importer::inputType(const onnx::TypeProto &Declared,
+                                   StringRef Name,
+                                   const InputSpec::Shape *Given,
+                                   const llvm::StringSet<> &BareSymbols) {
+  if (!Declared.has_tensor_type())
+    return makeError("is no tensor, sequence of tensors or optional of those");
+  const onnx::TypeProto_Tensor &T = Declared.tensor_type();
+  Type Element = elementType(&Context, T.elem_type());
+  if (!Element)
+    return makeError("holds elements of type " + dataTypeName(T.elem_type()) +
+                     ", which is not supported");
+  if (!T.has_shape() && !Given)
+    return makeError("has no shape, so that not even its rank is known; give "
+                     "it one with the flag input." +
+                     Name + "=<shape>");
+  bool Fits =
+      !Given || !T.has_shape() || int(Given->size()) == T.shape().dim_size();
+  if (!Fits)
+    return makeError("is given a shape of another rank than it declares");
+  size_t Rank = Given ? Given->size() : T.shape().dim_size();
+  if (Rank > 64)
+    return makeError("has more than 64 dimensions");
   Dims Shape;
-  for (const auto &D : T.tensor_type().shape().dim())
-    Shape.push_back(inputDim(D, Info.name(), Shape.size(), BareSymbols));
-  return makeTensorType(Shape, Element);
+  for (size_t D = 0; D < Rank; ++D) {
+    if (Given && (*Given)[D])
+      Shape.push_back(DimExpr(*(*Given)[D]));
+    else
+      Shape.push_back(inputDim(T.has_shape()
+                                   ? T.shape().dim(int(D))
+                                   : onnx::TensorShapeProto_Dimension(),
+                               Name, D, BareSymbols));
+  }
+  return makeTensorType(Shape, carrierOf(Element));
+}
+
+Expected<std::function<Tensor(ValueRange)>>
+Importer::inputArguments(const onnx::ValueInfoProto &Info,
+                         const llvm::StringSet<> &BareSymbols,
+                         SmallVectorImpl<Argument> &Arguments) {
+  const onnx::TypeProto *Declared = &Info.type();
+  bool Optional = Declared->has_optional_type();
+  if (Optional)
+    Declared = &Declared->optional_type().elem_type();
+  std::optional<InputSpec> Spec;
+  auto Given = Options.Inputs.find(Info.name());
+  if (Given != Options.Inputs.end()) {
+    auto Parsed = InputSpec::parse(Given->second);
+    if (!Parsed)
+      return Parsed.takeError();
+    Spec = std::move(*Parsed);
+  }
+  using Kind = InputSpec::Kind;
+  if (Spec && Spec->K == Kind::Absent) {
+    if (!Optional)
+      return makeError("is no optional, it cannot be left out");
+    return [](ValueRange) { return Tensor::absent(); };
+  }
+  if (Declared->has_sequence_type()) {
+    if (!Spec || Spec->K != Kind::List)
+      return makeError("is a sequence; say how many tensors of which shapes "
+                       "with the flag input." +
+                       Info.name() + "=[<shape>;<shape>...]");
+    for (auto [K, Shape] : llvm::enumerate(Spec->Shapes)) {
+      std::string Name = Info.name() + "[" + std::to_string(K) + "]";
+      auto Ty = inputType(Declared->sequence_type().elem_type(), Name, &Shape,
+                          BareSymbols);
+      if (!Ty)
+        return Ty.takeError();
+      Arguments.push_back({Name, *Ty});
+    }
+    return [](ValueRange Vs) {
+      Sequence S;
+      for (Value V : Vs)
+        S.Parts.push_back({Tensor::of(V), /*Run=*/false});
+      return Tensor::of(std::move(S));
+    };
+  }
+  if (Spec && Spec->K == Kind::List)
+    return makeError("is no sequence");
+  if (Spec && Spec->K == Kind::Value) {
+    auto V = Spec->value(&Context, Declared->tensor_type());
+    if (!V)
+      return V.takeError();
+    return [A = *V](ValueRange) { return Tensor::of(A); };
+  }
+  auto Ty = inputType(*Declared, Info.name(),
+                      Spec ? &Spec->Shapes.front() : nullptr, BareSymbols);
+  if (!Ty)
+    return Ty.takeError();
+  Arguments.push_back({Info.name(), *Ty});
+  Type Element = elementType(&Context, Declared->tensor_type().elem_type());
+  return [Element](ValueRange Vs) { return Tensor::of(Vs.front(), Element); };
 }
 
 FailureOr<func::FuncOp> Importer::makeFunction(Frame &F) {
@@ -123,14 +190,22 @@ FailureOr<func::FuncOp> Importer::makeFunction(Frame &F) {
       if (DimExpr::isValidSymbol(D.dim_param()))
         BareSymbols.insert(D.dim_param());
   }
-  SmallVector<Type> Types;
+  for (const auto &Spec : Options.Inputs)
+    if (!Seen.contains(Spec.first()))
+      return fatal("has no input '" + Spec.first() +
+                   "', of which the flag input." + Spec.first() + " speaks");
+  SmallVector<Argument> Arguments;
+  SmallVector<std::pair<size_t, std::function<Tensor(ValueRange)>>> Made;
   for (const onnx::ValueInfoProto *In : Inputs) {
-    std::string Reason;
-    Type Ty = inputType(*In, BareSymbols, Reason);
-    if (!Ty)
-      return fatal("input '" + In->name() + "' " + Reason);
-    Types.push_back(Ty);
+    size_t First = Arguments.size();
+    auto Make = inputArguments(*In, BareSymbols, Arguments);
+    if (!Make)
+      return fatal("input '" + In->name() + "' " + toString(Make.takeError()));
+    Made.push_back({First, std::move(*Make)});
   }
+  SmallVector<Type> Types;
+  for (const Argument &A : Arguments)
+    Types.push_back(A.Type);
   Location Loc = NameLoc::get(Builder.getStringAttr(
       Graph.name().empty() ? StringRef("model") : StringRef(Graph.name())));
   Builder.setInsertionPointToEnd(Module->getBody());
@@ -139,12 +214,40 @@ FailureOr<func::FuncOp> Importer::makeFunction(Frame &F) {
   Func->setAttr(EntryAttrName, Builder.getUnitAttr());
   EntryBlock = Func.addEntryBlock();
   Builder.setInsertionPointToEnd(EntryBlock);
-  for (auto [I, In] : llvm::enumerate(Inputs)) {
-    bool Parameter = F.Names.contains(In->name());
-    Func.setArgAttr(I, NameAttrName, Builder.getStringAttr(In->name()));
+  for (auto [I, A] : llvm::enumerate(Arguments)) {
+    bool Parameter = F.Names.contains(A.Name);
+    Func.setArgAttr(I, NameAttrName, Builder.getStringAttr(A.Name));
     Func.setArgAttr(I, KindAttrName,
                     Builder.getStringAttr(Parameter ? "parameter" : "input"));
-    F.Names[In->name()] = Tensor::of(Value(EntryBlock->getArgument(I)));
+  }
+  ValueRange All = EntryBlock->getArguments();
+  for (auto [K, In] : llvm::enumerate(Inputs)) {
+    auto &[First, Make] = Made[K];
+    size_t End = K + 1 < Made.size() ? Made[K + 1].first : All.size();
+    F.Names[In->name()] = Make(All.slice(First, End - First));
   }
   return Func;
+}
+
+SmallVector<StringRef> Importer::inputsBehind(Value V) const {
+  SmallVector<StringRef> Names;
+  SmallVector<Value> Work{V};
+  llvm::DenseSet<Value> Seen;
+  auto Func = cast<func::FuncOp>(EntryBlock->getParentOp());
+  while (!Work.empty()) {
+    Value W = Work.pop_back_val();
+    if (!Seen.insert(W).second)
+      continue;
+    if (Operation *Op = W.getDefiningOp()) {
+      llvm::append_range(Work, Op->getOperands());
+      continue;
+    }
+    auto Arg = cast<BlockArgument>(W);
+    auto Type = dyn_cast<RankedTensorType>(W.getType());
+    if (Arg.getOwner() == EntryBlock && Type && Type.getRank() <= 1)
+      Names.push_back(
+          Func.getArgAttrOfType<StringAttr>(Arg.getArgNumber(), NameAttrName)
+              .getValue());
+  }
+  return Names;
 }

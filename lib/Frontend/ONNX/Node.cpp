@@ -22,7 +22,17 @@ Node::Node(Importer &I, const onnx::NodeProto &P, Frame &F, int64_t Version)
 }
 
 Failed Node::fail(const Twine &Reason) {
-  I.refuse(P, Opset, Reason);
+  // Perhaps a value is all that it takes.
+  llvm::SmallSetVector<StringRef, 2> Wanted;
+  for (unsigned K : Unknown)
+    if (Inputs[K]->V)
+      Wanted.insert_range(I.inputsBehind(Inputs[K]->V));
+  std::string Hint;
+  for (StringRef Name : Wanted)
+    Hint += (Hint.empty() ? "; compiling needs the value of input '"
+                          : ", input '") +
+            Name.str() + "'";
+  I.refuse(P, Opset, Reason + Hint);
   return {};
 }
 StringRef Node::op() const { return P.op_type(); }
@@ -44,8 +54,11 @@ SmallVector<Value> Node::allIn() {
 
 std::optional<Dims> Node::known(unsigned K) {
   KnownRef T = has(K) ? I.known(tensor(K)) : nullptr;
-  if (!T)
+  if (!T) {
+    if (has(K))
+      Unknown.insert(K);
     return std::nullopt;
+  }
   Dims Out;
   for (const KnownNumber &N : T->Elements) {
     if (N.Den != 1)
@@ -83,8 +96,10 @@ std::optional<SmallVector<double>> Node::constFloats(unsigned K) {
     return Out;
   }
   KnownRef T = I.known(tensor(K));
-  if (!T)
+  if (!T) {
+    Unknown.insert(K);
     return std::nullopt;
+  }
   for (const KnownNumber &N : T->Elements) {
     auto C = N.Num.constant();
     if (!C)

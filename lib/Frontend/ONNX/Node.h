@@ -12,6 +12,7 @@
 
 #include "Importer.h"
 #include "limosa/IR/Composites.h"
+#include "llvm/ADT/SetVector.h"
 
 namespace limosa::onnximport {
 
@@ -137,6 +138,8 @@ public:
 
 private:
   SmallVector<Tensor *> Inputs; ///< Null: not given.
+  /// Inputs whose values a handler asked for in vain.
+  llvm::SmallSetVector<unsigned, 2> Unknown;
 };
 
 inline bool isBool(Type T) { return T.isInteger(1); }

@@ -18,18 +18,44 @@ static LogicalResult batchNorm(Node &N) {
   for (unsigned K = 1; K < 5; ++K)
     if (failed(wantChannels(N, K)))
       return failure();
-  if (N.attr("training_mode", int64_t(0)) || (N.Version < 14 && N.wants(3)))
-    return N.fail("training mode is not supported");
+  bool Training = N.attr("training_mode", int64_t(0)) != 0 ||
+                  (N.Opset < 14 && (N.wants(1) || N.wants(3))) ||
+                  (N.Opset < 7 && !N.attr("is_test", int64_t(0)));
   if (N.Version < 9 && N.attr("spatial", int64_t(1)) == 0)
     return N.fail("spatial = 0 is not supported");
   // Scale and shift are vectors that the compiler knows: it folds them.
   Type E = N.elem(0), Wide = E.getIntOrFloatBitWidth() < 32 ? N.f32() : E;
-  auto vector = [&](unsigned K) { return N.B.convert(N.in(K), Wide); };
-  Value Inverse = N.B.rsqrt(N.B.addScalar(vector(4), N.attr("epsilon", 1e-5)));
-  Value Scale = N.B.mul(vector(1), Inverse);
-  Value Shift = N.B.sub(vector(2), N.B.mul(vector(3), Scale));
   Value X = N.B.convert(N.in(0), Wide);
   Dims Shape = N.dims(0);
+  auto vector = [&](unsigned K) {
+    return N.as(N.B.convert(N.in(K), Wide), {Shape[1]});
+  };
+  Value Mean = vector(3), Variance = vector(4);
+  if (Training) {
+    // The batch's own statistics; the running ones move towards them.
+    Ints Others{0};
+    for (size_t D = 2; D < Shape.size(); ++D)
+      Others.push_back(int64_t(D));
+    Value Own = N.B.reduceMean(X, Others);
+    Value Apart = N.B.sub(X, N.B.broadcast(Own, Shape, {1}));
+    Value Spread = N.B.reduceMean(N.B.mul(Apart, Apart), Others);
+    double Momentum = N.attr("momentum", 0.9);
+    auto running = [&](Value Old, Value New, unsigned K) {
+      Value V = N.B.add(N.B.mulScalar(Old, Momentum),
+                        N.B.mulScalar(New, 1 - Momentum));
+      return N.B.convert(V, N.elem(K));
+    };
+    N.out(1, running(Mean, Own, 3));
+    N.out(2, running(Variance, Spread, 4));
+    Mean = Own;
+    Variance = Spread;
+    // Until opset 13 the statistics themselves are results too.
+    N.out(3, N.B.convert(Own, N.elem(3)));
+    N.out(4, N.B.convert(Spread, N.elem(4)));
+  }
+  Value Inverse = N.B.rsqrt(N.B.addScalar(Variance, N.attr("epsilon", 1e-5)));
+  Value Scale = N.B.mul(vector(1), Inverse);
+  Value Shift = N.B.sub(vector(2), N.B.mul(Mean, Scale));
   Value Y = N.B.add(N.B.mul(X, N.B.broadcast(Scale, Shape, {1})),
                     N.B.broadcast(Shift, Shape, {1}));
   return N.done(N.B.convert(Y, E));
@@ -181,7 +207,7 @@ static LogicalResult meanVarianceNorm(Node &N) {
 
 llvm::ArrayRef<OpEntry> limosa::onnximport::normOps() {
   static const OpEntry Table[] = {
-      {"", "BatchNormalization", 7, 5, 5, Floats, batchNorm},
+      {"", "BatchNormalization", 1, 5, 5, Floats, batchNorm},
       {"", "BatchNormalization", 9, 5, 5, Floats, batchNorm},
       {"", "BatchNormalization", 14, 5, 5, Floats, batchNorm},
       {"", "InstanceNormalization", 6, 3, 3, Floats, instanceNorm},

@@ -1,5 +1,6 @@
 //===- Quantize.cpp - Quantised tensors and products ----------------------===//
 
+#include "Casts.h"
 #include "Tensors.h"
 #include "Windows.h"
 
@@ -47,7 +48,9 @@ static FailureOr<Value> alongAxis(Node &N, Value V, ArrayRef<DimExpr> Shape) {
 /// out of range saturates.
 static Value saturate(Node &N, Value X, Value ZeroPoint, Type To) {
   if (isFloatType(To))
-    return N.B.convert(X, To);
+    return To.getIntOrFloatBitWidth() == 8 && !N.attr("saturate", int64_t(1))
+               ? convertUnsaturated(N.B, X, To)
+               : N.B.convert(X, To);
   X = N.B.roundEven(X);
   if (ZeroPoint)
     X = N.B.add(X, N.B.convert(ZeroPoint, getElementTypeOrSelf(X)));
@@ -57,7 +60,7 @@ static Value saturate(Node &N, Value X, Value ZeroPoint, Type To) {
       std::ldexp(1, int(To.isUnsignedInteger() ? Bits : Bits - 1)) - 1;
   // convert saturates by itself, except to 4-bit integers, which wrap.
   X = N.B.minScalar(N.B.maxScalar(X, Low), High);
-  return Bits < 8 ? N.B.convert(N.B.convert(X, N.i32()), To)
+  return Bits < 8 ? N.B.convert(N.B.convert(X, N.i32()), carrierOf(To))
                   : N.B.convert(X, To);
 }
 
@@ -67,10 +70,8 @@ static LogicalResult quantize(Node &N) {
     To = N.elem(2);
   else if (int64_t Given = N.attr("output_dtype", int64_t(0)))
     To = elementType(N.I.context(), Given);
-  if (!To)
-    return N.fail("the result's element type is not supported");
-  if (isFloatType(To) && !N.attr("saturate", int64_t(1)))
-    return N.fail("conversion without saturation is not supported");
+  if (!To || (isCarried(To) && isFloatType(To)) || isCarried(N.elem(0)))
+    return N.fail("the element types are not supported");
   Dims Shape = N.dims(0);
   Type Wide = N.elem(0).isF64() ? N.elem(0) : N.f32();
   auto Scale = alongAxis(N, N.B.convert(N.in(1), Wide), Shape);
@@ -85,7 +86,7 @@ static LogicalResult quantize(Node &N) {
     Zero = *Along;
   }
   Value X = N.B.div(N.B.convert(N.in(0), Wide), *Scale);
-  return N.done(saturate(N, X, Zero, To));
+  return N.out(0, Tensor::of(saturate(N, X, Zero, To), To)), success();
 }
 
 static LogicalResult dequantize(Node &N) {
@@ -93,8 +94,9 @@ static LogicalResult dequantize(Node &N) {
   Type To = N.elem(1);
   if (int64_t Given = N.attr("output_dtype", int64_t(0)))
     To = elementType(N.I.context(), Given);
-  if (!To || !isFloatType(To))
-    return N.fail("the result's element type is not supported");
+  if (!To || !isFloatType(To) || isCarried(To) ||
+      (isCarried(N.elem(0)) && isFloatType(N.elem(0))))
+    return N.fail("the element types are not supported");
   auto Scale = alongAxis(N, N.B.convert(N.in(1), To), Shape);
   if (failed(Scale))
     return failure();
@@ -275,9 +277,10 @@ static LogicalResult qlinearConv(Node &N) {
 }
 
 llvm::ArrayRef<OpEntry> limosa::onnximport::quantizeOps() {
-  static constexpr uint8_t Quantized = Integers | StorageTypes;
+  static constexpr uint8_t Quantized = Integers | StorageTypes | CarriedTypes;
   static const OpEntry Table[] = {
-      {"", "QuantizeLinear", 10, 2, 3, Floats | SignedInts, quantize},
+      {"", "QuantizeLinear", 10, 2, 3, Floats | SignedInts | CarriedTypes,
+       quantize},
       {"", "DequantizeLinear", 10, 2, 3, Quantized, dequantize},
       {"", "DynamicQuantizeLinear", 11, 1, 1, Floats, dynamicQuantize},
       {"", "MatMulInteger", 10, 2, 4, Integers, matmulInteger},

@@ -21,6 +21,18 @@ void Importer::refuse(const onnx::NodeProto &N, int64_t Version,
   Refusals.push_back({Name, N.op_type(), N.domain(), Reason.str(), Version});
 }
 
+LogicalResult Importer::attempt(llvm::function_ref<LogicalResult()> Do) {
+  size_t Before = Refusals.size();
+  auto RefusedBefore = Refused;
+  if (succeeded(Do()))
+    return success();
+  if (!Fatal.empty())
+    return failure();
+  Refusals.resize(Before);
+  Refused = std::move(RefusedBefore);
+  return failure();
+}
+
 std::string Importer::refusalMessage() const {
   std::string Text;
   llvm::raw_string_ostream OS(Text);

@@ -1,6 +1,7 @@
 //===- Registry.cpp - The table of ONNX operators -------------------------===//
 
 #include "Registry.h"
+#include "Tensors.h"
 #include "limosa/Support/DType.h"
 #include "llvm/ADT/StringMap.h"
 
@@ -11,12 +12,36 @@ using llvm::StringMap;
 using namespace limosa::onnximport;
 
 ArrayRef<ArrayRef<OpEntry>> limosa::onnximport::allOps() {
-  static const ArrayRef<OpEntry> Families[] = {
-      elementwiseOps(), activationOps(), shapeOps(),   dataOps(),
-      gatherOps(),      selectOps(),     matmulOps(),  convOps(),
-      poolOps(),        normOps(),       reduceOps(),  recurrentOps(),
-      resizeOps(),      gridOps(),       fourierOps(), controlOps(),
-      quantizeOps(),    attentionOps(),  randomOps(),  sequenceOps()};
+  static const ArrayRef<OpEntry> Families[] = {elementwiseOps(),
+                                               activationOps(),
+                                               shapeOps(),
+                                               dataOps(),
+                                               gatherOps(),
+                                               selectOps(),
+                                               matmulOps(),
+                                               convOps(),
+                                               poolOps(),
+                                               normOps(),
+                                               reduceOps(),
+                                               recurrentOps(),
+                                               resizeOps(),
+                                               gridOps(),
+                                               fourierOps(),
+                                               controlOps(),
+                                               quantizeOps(),
+                                               attentionOps(),
+                                               randomOps(),
+                                               sequenceOps(),
+                                               castOps(),
+                                               lossOps(),
+                                               stateSpaceOps(),
+                                               flexAttentionOps(),
+                                               detectionOps(),
+                                               deformConvOps(),
+                                               linearAlgebraOps(),
+                                               treeOps(),
+                                               machineLearningOps(),
+                                               tfIdfOps()};
   return Families;
 }
 
@@ -60,6 +85,8 @@ std::optional<int64_t> limosa::onnximport::lowestVersion(StringRef Domain,
 }
 
 uint8_t limosa::onnximport::typeClass(Type T) {
+  if (isCarried(T))
+    return CarriedTypes;
   DType D = getDType(T);
   if (D == DType::Bool)
     return Bools;
@@ -82,7 +109,7 @@ static std::string typesText(uint8_t Types) {
   if (Types == Sequences)
     return "sequence";
   if ((Types & AnyType) == AnyType)
-    return "any";
+    return Types & CarriedTypes ? "any, 2-bit, fp8e8m0" : "any";
   SmallVector<StringRef> Parts;
   if (Types & Floats)
     Parts.push_back("float");
@@ -96,6 +123,8 @@ static std::string typesText(uint8_t Types) {
     Parts.push_back("bool");
   if (Types & StorageTypes)
     Parts.push_back("fp8, 4-bit");
+  if (Types & CarriedTypes)
+    Parts.push_back("2-bit, fp8e8m0");
   return llvm::join(Parts, ", ");
 }
 

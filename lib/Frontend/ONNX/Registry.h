@@ -26,7 +26,8 @@ enum Accept : uint8_t {
   Numbers = Floats | Integers,
   Computes = Numbers | Bools,
   AnyType = Computes | StorageTypes,
-  Sequences = 32 ///< Inputs may be sequences.
+  Sequences = 32,   ///< Inputs may be sequences.
+  CarriedTypes = 64 ///< 2-bit integers and float8e8m0, which others carry
 };
 
 struct OpEntry {
@@ -68,6 +69,16 @@ llvm::ArrayRef<OpEntry> attentionOps();
 llvm::ArrayRef<OpEntry> randomOps();
 llvm::ArrayRef<OpEntry> sequenceOps();
 llvm::ArrayRef<OpEntry> selectOps();
+llvm::ArrayRef<OpEntry> treeOps();
+llvm::ArrayRef<OpEntry> machineLearningOps();
+llvm::ArrayRef<OpEntry> tfIdfOps();
+llvm::ArrayRef<OpEntry> castOps();
+llvm::ArrayRef<OpEntry> lossOps();
+llvm::ArrayRef<OpEntry> stateSpaceOps();
+llvm::ArrayRef<OpEntry> flexAttentionOps();
+llvm::ArrayRef<OpEntry> detectionOps();
+llvm::ArrayRef<OpEntry> deformConvOps();
+llvm::ArrayRef<OpEntry> linearAlgebraOps();
 
 } // namespace limosa::onnximport
 

@@ -1,6 +1,7 @@
 //===- Select.cpp - What keeps a number of elements that data decides -----===//
 
 #include "Registry.h"
+#include "Rounds.h"
 
 using namespace mlir;
 using namespace limosa;
@@ -49,27 +50,66 @@ static LogicalResult compress(Node &N) {
   return N.done(N.B.take(X, N.B.reshape(Indices, {Count}), Axis));
 }
 
-/// The distinct elements of a tensor: sorting puts equal ones side by side, and
-/// the first of each run stands for it.
+/// The order that sorts the rows of X[rows, columns], as indices: stable sorts
+/// by one column after the other, the first one last.
+static Value rowOrder(CoreBuilder &B, Value X) {
+  Dims Shape = getDims(X);
+  Type I64 = B.builder().getI64Type();
+  auto byColumn = [&](Value Round, ValueRange Carried) {
+    Value Column = B.sub(B.dim(Shape[1] - DimExpr(1)), Round);
+    Value Keys = B.gather(X, B.reshape(Column, {DimExpr(1)}), {1}, 0);
+    Keys = B.take(Keys, Carried[0], 0);
+    return SmallVector<Value>{
+        B.sort({Keys, Carried[0]}, 0, /*Descending=*/false)[1]};
+  };
+  Value First = B.iota({Shape[0]}, 0, I64);
+  return buildRounds(B, Shape[1], {First}, byColumn).front();
+}
+
+/// The distinct elements of a tensor, or slices along an axis: sorting puts
+/// equal ones side by side, and the first of each run stands for it.
 static LogicalResult unique(Node &N) {
-  if (N.hasAttr("axis") && N.rank(0) != 1)
-    return N.fail("an axis is not supported");
   CoreBuilder &B = N.B;
+  bool Slices = N.hasAttr("axis") && N.rank(0) != 1;
   DimExpr Size = numElements(N.type(0));
+  Value X = B.reshape(N.in(0), {Size}), Sorted, Order;
+  Dims Others;
+  Ints Perm;
+  if (Slices) {
+    auto Axis = N.axis(N.attr("axis", int64_t(0)), N.rank(0));
+    if (failed(Axis))
+      return failure();
+    Size = N.dim(0, *Axis);
+    Perm.push_back(*Axis);
+    DimExpr Columns(1);
+    for (int64_t D = 0; D < N.rank(0); ++D)
+      if (D != *Axis) {
+        Perm.push_back(D);
+        Others.push_back(N.dim(0, D));
+        Columns = Columns * Others.back();
+      }
+    X = B.reshape(B.transpose(N.in(0), Perm), {Size, Columns});
+    Order = rowOrder(B, X);
+    Sorted = B.take(X, Order, 0);
+  } else {
+    SmallVector<Value> Both =
+        B.sort({X, B.iota({Size}, 0, N.i64())}, 0, /*Descending=*/false);
+    Sorted = Both[0];
+    Order = Both[1];
+  }
   Dims All{Size};
-  Value X = B.reshape(N.in(0), All);
-  SmallVector<Value> Sorted =
-      B.sort({X, B.iota(All, 0, N.i64())}, 0, /*Descending=*/false);
   // An element begins a run if it differs from the one before it.
   Value Before = B.maxScalar(B.addScalar(B.iota(All, 0, N.i64()), -1), 0);
-  Value Begins = B.compare(Dir::NE, Sorted[0], B.take(Sorted[0], Before, 0));
+  Value Begins = B.compare(Dir::NE, Sorted, B.take(Sorted, Before, 0));
+  if (Slices)
+    Begins = B.reduce(CoreBuilder::Combiner::Or, Begins, {1});
   Value First =
       B.compare(Dir::EQ, B.iota(All, 0, N.i64()), B.full(0, All, N.i64()));
   Begins = B.bitOr(Begins, First);
   DimExpr Count = countSymbol(N, Begins, "unique");
   Value Starts = B.reshape(B.compact(Begins, Count.toString()).first, {Count});
-  Value Y = B.take(Sorted[0], Starts, 0);
-  Value Positions = B.take(Sorted[1], Starts, 0);
+  Value Y = B.take(Sorted, Starts, 0);
+  Value Positions = B.take(Order, Starts, 0);
   // Where each run ends: where the next one begins.
   Value Next = B.addScalar(B.iota({Count}, 0, N.i64()), 1);
   Value Runs = B.broadcast(B.dim(Count), {Count}, {});
@@ -89,16 +129,23 @@ static LogicalResult unique(Node &N) {
     return B.scatter(B.full(0, What), B.expandDims(At, {1}), What, {0}, 0,
                      [](CoreBuilder &, Value, Value New) { return New; });
   };
-  Value Inverse = put(Sorted[1], Run);
+  Value Inverse = put(Order, Run);
   if (!N.attr("sorted", int64_t(1))) {
     // In the order in which they come first.
     Value Rank = B.iota({Count}, 0, N.i64());
-    SmallVector<Value> Ordered = B.sort({Positions, Y, Counts, Rank}, 0,
-                                        /*Descending=*/false);
+    SmallVector<Value> Ordered =
+        B.sort({Positions, Counts, Rank}, 0, /*Descending=*/false);
     Positions = Ordered[0];
-    Y = Ordered[1];
-    Counts = Ordered[2];
-    Inverse = B.take(put(Ordered[3], Rank), Inverse, 0);
+    Counts = Ordered[1];
+    Y = B.take(Y, Ordered[2], 0);
+    Inverse = B.take(put(Ordered[2], Rank), Inverse, 0);
+  }
+  if (Slices) {
+    Others.insert(Others.begin(), Count);
+    Ints Back(Perm.size());
+    for (auto [At, D] : llvm::enumerate(Perm))
+      Back[D] = int64_t(At);
+    Y = B.transpose(B.reshape(Y, Others), Back);
   }
   return N.done({Y, Positions, Inverse, Counts});
 }

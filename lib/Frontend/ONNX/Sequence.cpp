@@ -284,6 +284,26 @@ static LogicalResult splitToSequence(Node &N) {
   return N.out(0, Tensor::of(std::move(S))), success();
 }
 
+//===----------------------------------------------------------------------===//
+// Optionals: what has a value is the value
+//===----------------------------------------------------------------------===//
+
+static LogicalResult optional(Node &N) {
+  return N.out(0, N.has(0) ? N.tensor(0) : Tensor::absent()), success();
+}
+
+static LogicalResult optionalHasElement(Node &N) {
+  bool Has = N.has(0) && !N.tensor(0).Absent;
+  auto T = std::make_shared<KnownTensor>(KnownTensor::scalar(DimExpr(Has)));
+  return N.out(0, Tensor::of(KnownRef(T), N.i1())), success();
+}
+
+static LogicalResult optionalGetElement(Node &N) {
+  if (N.tensor(0).Absent)
+    return N.fail("the optional has no value");
+  return N.out(0, N.tensor(0)), success();
+}
+
 llvm::ArrayRef<OpEntry> limosa::onnximport::sequenceOps() {
   static const OpEntry Table[] = {
       {"", "SequenceEmpty", 11, 0, 0, AnyType, empty},
@@ -294,6 +314,11 @@ llvm::ArrayRef<OpEntry> limosa::onnximport::sequenceOps() {
       {"", "SequenceLength", 11, 1, 1, Sequences, sequenceLength},
       {"", "ConcatFromSequence", 11, 1, 1, Sequences, concatFromSequence},
       {"", "SplitToSequence", 11, 1, 2, AnyType, splitToSequence},
+      {"", "Optional", 15, 0, 1, AnyType | Sequences, optional},
+      {"", "OptionalHasElement", 15, 0, 1, AnyType | Sequences,
+       optionalHasElement},
+      {"", "OptionalGetElement", 15, 1, 1, AnyType | Sequences,
+       optionalGetElement},
   };
   return Table;
 }

@@ -40,7 +40,8 @@ static LogicalResult constant(Node &N) {
     auto V = readTensor(N.I.context(), N.I.file(), A->t());
     if (!V)
       return N.fail(llvm::toString(V.takeError()));
-    return N.out(0, Tensor::of(*V)), success();
+    Type E = elementType(N.I.context(), A->t().data_type());
+    return N.out(0, Tensor::of(*V, E)), success();
   }
   if (const onnx::AttributeProto *A = N.findAttr("sparse_value")) {
     auto V = readSparseTensor(N.I.context(), N.I.file(), A->sparse_tensor());

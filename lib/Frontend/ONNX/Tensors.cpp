@@ -65,9 +65,29 @@ Type limosa::onnximport::elementType(MLIRContext *Ctx, int64_t DataType) {
     return Int(4);
   case TensorProto::FLOAT4E2M1:
     return Float4E2M1FNType::get(Ctx);
+  case TensorProto::UINT2:
+    return Int(2, true);
+  case TensorProto::INT2:
+    return Int(2);
+  case TensorProto::FLOAT8E8M0:
+    return Float8E8M0FNUType::get(Ctx);
   default:
     return Type();
   }
+}
+
+bool limosa::onnximport::isCarried(Type T) {
+  return isa<Float8E8M0FNUType>(T) ||
+         (isa<IntegerType>(T) && T.getIntOrFloatBitWidth() == 2);
+}
+
+Type limosa::onnximport::carrierOf(Type T) {
+  if (!isCarried(T))
+    return T;
+  bool Signed = isa<IntegerType>(T) && !T.isUnsignedInteger();
+  return IntegerType::get(T.getContext(), 8,
+                          Signed ? IntegerType::Signless
+                                 : IntegerType::Unsigned);
 }
 
 std::string limosa::onnximport::dataTypeName(int64_t DataType) {
@@ -78,6 +98,10 @@ std::string limosa::onnximport::dataTypeName(int64_t DataType) {
 }
 
 std::string limosa::onnximport::typeName(Type T) {
+  if (isCarried(T))
+    return isa<FloatType>(T)       ? "float8e8m0"
+           : T.isUnsignedInteger() ? "uint2"
+                                   : "int2";
   return std::string(dtypeName(getDType(T)));
 }
 
@@ -179,6 +203,17 @@ static ElementsAttr unpackNibbles(RankedTensorType Type, ArrayRef<char> Bytes,
   return DenseElementsAttr::get(Type, Values);
 }
 
+/// 2-bit integers, four a byte, as bytes of their own.
+static std::vector<char> unpackPairs(ArrayRef<char> Bytes, int64_t Count,
+                                     bool Signed) {
+  std::vector<char> Out(size_t(Count), 0);
+  for (int64_t I = 0; I < Count; ++I) {
+    int V = uint8_t(Bytes[I / 4]) >> (I % 4 * 2) & 3;
+    Out[I] = char(Signed && V > 1 ? V - 4 : V);
+  }
+  return Out;
+}
+
 /// The attribute for bytes that are in place. `Owner` keeps them alive.
 static ElementsAttr makeElements(RankedTensorType Type, ArrayRef<char> Bytes,
                                  int64_t Count, std::shared_ptr<void> Owner,
@@ -225,8 +260,12 @@ Expected<ElementsAttr> limosa::onnximport::readTensor(
   if (!Count)
     return Bad(Count.takeError());
   auto Type = RankedTensorType::get(
-      SmallVector<int64_t>(T.dims().begin(), T.dims().end()), Element);
-  size_t Bytes = size_t(dtypeBytes(getDType(Element), *Count));
+      SmallVector<int64_t>(T.dims().begin(), T.dims().end()),
+      carrierOf(Element));
+  mlir::Type Held = carrierOf(Element);
+  bool Pairs = Held != Element && isa<IntegerType>(Element);
+  size_t Bytes = Pairs ? size_t(*Count + 3) / 4
+                       : size_t(dtypeBytes(getDType(Held), *Count));
 
   if (*Count == 0)
     return cast<ElementsAttr>(
@@ -252,6 +291,11 @@ Expected<ElementsAttr> limosa::onnximport::readTensor(
     return Bad(makeError("has " + Twine(Data.size()) +
                          " bytes of data, its shape and type need " +
                          Twine(Bytes)));
+  if (Pairs) {
+    auto Kept = std::make_shared<std::vector<char>>(
+        unpackPairs(Data, *Count, !Element.isUnsignedInteger()));
+    return makeElements(Type, *Kept, *Count, Kept, T.name());
+  }
   return makeElements(Type, Data, *Count, Owner, T.name());
 }
 

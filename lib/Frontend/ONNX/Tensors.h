@@ -13,6 +13,14 @@ namespace limosa::onnximport {
 /// The element type of an onnx::TensorProto::DataType; null for strings,
 /// complex numbers and numbers that ONNX does not define.
 mlir::Type elementType(mlir::MLIRContext *Ctx, int64_t DataType);
+/// Whether Limosa has no such element type, so that another one carries it: a
+/// byte for 2-bit integers and for float8e8m0 (its bits). Operators that know
+/// of it say so in the table; Tensor::Type has the type itself, values and
+/// constants that of the carrier.
+bool isCarried(mlir::Type ElementType);
+/// The type that carries another; itself if it needs none.
+mlir::Type carrierOf(mlir::Type ElementType);
+
 /// "float", "string" ...; for messages.
 std::string dataTypeName(int64_t DataType);
 /// The reverse, as ONNX numbers it.

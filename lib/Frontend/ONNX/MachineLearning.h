@@ -1,0 +1,28 @@
+//===- MachineLearning.h - Shared by the operators of ai.onnx.ml -----*- C++
+//-*-===//
+
+#ifndef LIMOSA_LIB_FRONTEND_ONNX_MACHINELEARNING_H
+#define LIMOSA_LIB_FRONTEND_ONNX_MACHINELEARNING_H
+
+#include "Node.h"
+
+namespace limosa::onnximport {
+
+/// A constant vector.
+Value floatVector(CoreBuilder &B, llvm::ArrayRef<double> V, Type ElementType);
+/// The numbers of a tensor attribute; nothing if there is none.
+std::optional<SmallVector<double>> tensorNumbers(Node &N, StringRef Name);
+/// The labels of a classifier; those that are strings are refused.
+FailureOr<Ints> integerLabels(Node &N, StringRef Name);
+/// Scores [samples, classes] as the attribute post_transform says.
+FailureOr<Value> postTransform(Node &N, Value Scores, StringRef Transform);
+/// What one score for two classes is: that of the second, as a probability, as
+/// a margin, or as that of a linear model, which post_transform makes one.
+enum class Binary : uint8_t { Probability, Margin, Linear };
+/// Outputs 0 and 1 of a classifier: labels and scores.
+LogicalResult classify(Node &N, Value Scores, llvm::ArrayRef<int64_t> Labels,
+                       Binary Two);
+
+} // namespace limosa::onnximport
+
+#endif // LIMOSA_LIB_FRONTEND_ONNX_MACHINELEARNING_H
