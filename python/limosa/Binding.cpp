@@ -9,6 +9,7 @@
 #include "limosa/Support/DType.h"
 #include "limosa/limosa.h"
 
+#include <algorithm>
 #include <memory>
 #include <mutex>
 #include <nanobind/nanobind.h>
@@ -77,7 +78,28 @@ constexpr TypeName TypeNames[] = {
      nb::dlpack::dtype_code::Float8_E4M3FNUZ},
     {DType::F8E5M2FNUZ, "float8_e5m2fnuz",
      nb::dlpack::dtype_code::Float8_E5M2FNUZ},
+    {DType::I4, "int4", nb::dlpack::dtype_code::Int},
+    {DType::U4, "uint4", nb::dlpack::dtype_code::UInt},
+    {DType::F4E2M1FN, "float4_e2m1fn", nb::dlpack::dtype_code::Float4_E2M1FN},
 };
+
+/// Types whose elements share bytes: a byte each in NumPy, packed in Limosa.
+bool isPacked(DType Type) { return dtypeBits(Type) < 8; }
+
+/// Elements from a byte each to their packed form, low bits first, or back.
+void packElements(const uint8_t *From, size_t Count, unsigned Bits,
+                  uint8_t *To) {
+  const unsigned PerByte = 8 / Bits, Mask = (1u << Bits) - 1;
+  std::fill_n(To, (Count + PerByte - 1) / PerByte, 0);
+  for (size_t I = 0; I < Count; ++I)
+    To[I / PerByte] |= uint8_t((From[I] & Mask) << (I % PerByte * Bits));
+}
+void unpackElements(const uint8_t *From, size_t Count, unsigned Bits,
+                    uint8_t *To) {
+  const unsigned PerByte = 8 / Bits, Mask = (1u << Bits) - 1;
+  for (size_t I = 0; I < Count; ++I)
+    To[I] = From[I / PerByte] >> (I % PerByte * Bits) & Mask;
+}
 
 const TypeName *nameOf(DType Type) {
   for (const TypeName &T : TypeNames)
@@ -215,6 +237,7 @@ public:
   std::vector<nb::object> run(uint32_t Entry, nb::list Arrays) {
     const uint32_t InputCount = limosa_module_input_count(Module.get(), Entry);
     std::vector<nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>> Kept;
+    std::vector<std::vector<uint8_t>> Packed;
     std::vector<limosa_tensor> Inputs(InputCount);
     if (Arrays.size() != InputCount)
       throw nb::value_error("wrong number of inputs");
@@ -223,6 +246,13 @@ public:
           nb::cast<nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>>(
               Arrays[I]));
       fill(Inputs[I], Kept.back(), Entry, I);
+      if (DType Type = DType(Inputs[I].dtype); isPacked(Type)) {
+        size_t Count = Kept.back().size();
+        Packed.emplace_back(size_t(dtypeBytes(Type, int64_t(Count))) + 1);
+        packElements(static_cast<const uint8_t *>(Kept.back().data()), Count,
+                     dtypeBits(Type), Packed.back().data());
+        Inputs[I].data = Packed.back().data();
+      }
     }
     std::vector<limosa_tensor> Outputs(
         limosa_module_output_count(Module.get(), Entry));
@@ -282,11 +312,13 @@ private:
     limosa_tensor_info Info = info(Entry, I, true);
     DType Given = fromDlpack(A.dtype());
     // Types that NumPy has no name for come as unsigned integers, see wrap.
-    if (const TypeName *Wanted = nameOf(DType(Info.dtype));
-        Wanted && uint8_t(Wanted->Code) > 2 && isFloat(DType(Info.dtype)) &&
+    DType Type = DType(Info.dtype);
+    if (const TypeName *Wanted = nameOf(Type);
+        Wanted &&
+        (isPacked(Type) || (uint8_t(Wanted->Code) > 2 && isFloat(Type))) &&
         A.dtype().code == uint8_t(nb::dlpack::dtype_code::UInt) &&
-        A.dtype().bits == dtypeBits(DType(Info.dtype)))
-      Given = DType(Info.dtype);
+        A.dtype().bits == std::max(8u, dtypeBits(Type)))
+      Given = Type;
     if (Given != DType(Info.dtype)) {
       std::string Message =
           std::string("input '") + Info.name + "' takes " +
@@ -307,11 +339,20 @@ private:
   /// A NumPy array that owns an output's memory. Types that NumPy has no name
   /// for come as unsigned integers; the Python side views them as ml_dtypes.
   static nb::object wrap(limosa_tensor &Output) {
-    if (DType(Output.dtype) != DType::Bool &&
-        dtypeBits(DType(Output.dtype)) < 8) {
+    size_t Shape[LIMOSA_MAX_RANK], Count = 1;
+    for (uint32_t D = 0; D < Output.rank; ++D)
+      Count *= Shape[D] = size_t(Output.dims[D]);
+    if (DType Type = DType(Output.dtype); isPacked(Type)) {
+      auto *Bytes = new std::vector<uint8_t>(Count + 1);
+      unpackElements(static_cast<const uint8_t *>(Output.data), Count,
+                     dtypeBits(Type), Bytes->data());
       limosa_tensor_release(&Output);
-      raise(LIMOSA_STATUS_UNSUPPORTED,
-            "an output is of 4-bit elements, for which NumPy has no type");
+      nb::capsule Owner(Bytes, [](void *Held) noexcept {
+        delete static_cast<std::vector<uint8_t> *>(Held);
+      });
+      return nb::cast(nb::ndarray<nb::numpy>(Bytes->data(), Output.rank, Shape,
+                                             Owner, nullptr,
+                                             nb::dtype<uint8_t>()));
     }
     auto *Owned = new limosa_tensor(Output);
     nb::capsule Owner(Owned, [](void *Tensor) noexcept {
@@ -320,9 +361,6 @@ private:
     });
     const TypeName *Type = nameOf(DType(Output.dtype));
     unsigned Bits = dtypeBits(DType(Output.dtype));
-    size_t Shape[LIMOSA_MAX_RANK];
-    for (uint32_t D = 0; D < Output.rank; ++D)
-      Shape[D] = size_t(Output.dims[D]);
     bool Plain = Type && uint8_t(Type->Code) <= 2;
     bool Truth = Type && Type->Code == nb::dlpack::dtype_code::Bool;
     nb::dlpack::dtype D = {

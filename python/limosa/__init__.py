@@ -109,14 +109,19 @@ def _as_plain_type(array: np.ndarray, value: Value) -> np.ndarray:
         return array
     if not array.dtype.isnative:
         return array.astype(array.dtype.newbyteorder("="))
-    if array.dtype.name != value.dtype or not value.dtype.startswith(("bfloat", "float8")):
+    if array.dtype.name != value.dtype or not _has_no_numpy_type(value.dtype):
         raise TypeError(f"input '{value.name}' takes {value.dtype}, "
                         f"but the array is of {array.dtype.name}")
     return array.view(f"uint{8 * array.dtype.itemsize}")
 
 
+def _has_no_numpy_type(dtype: str) -> bool:
+    """Whether only ml_dtypes has the type. Those of four bits take a byte each there."""
+    return dtype.startswith(("bfloat", "float8", "float4", "int4", "uint4"))
+
+
 def _as_named_type(array: np.ndarray, dtype: str) -> np.ndarray:
-    if array.dtype.name == dtype or not dtype.startswith(("bfloat", "float8")):
+    if array.dtype.name == dtype or not _has_no_numpy_type(dtype):
         return array
     try:
         import ml_dtypes
