@@ -102,14 +102,18 @@ struct SinkReshape : RewritePattern {
     // Views of something that is in memory already gain nothing below.
     if (!Source || !isRowMajor(Source))
       return failure();
-    bool Computed = false;
-    for (Value V : Op->getOperands()) {
-      if (!sink(V, Source))
-        return failure();
-      if (auto Reshape = V.getDefiningOp<ReshapeOp>())
-        Computed |= isComputed(Reshape.getOperand());
-    }
-    if (!Computed)
+    // The last of the kernels behind the reshapes.
+    Operation *Kernel = nullptr;
+    for (Value V : Op->getOperands())
+      if (auto Reshape = V.getDefiningOp<ReshapeOp>();
+          Reshape && isComputed(Reshape.getOperand())) {
+        Operation *Def = Reshape.getOperand().getDefiningOp();
+        if (!Kernel || isBefore(Kernel, Def))
+          Kernel = Def;
+      }
+    if (!Kernel || !llvm::all_of(Op->getOperands(), [&](Value V) {
+          return sink(V, Source, Kernel);
+        }))
       return failure();
 
     SmallVector<Value> Operands;
@@ -131,20 +135,27 @@ struct SinkReshape : RewritePattern {
     return success();
   }
 
-  /// Whether operand `V` can be had in the shape of `Source` for free.
-  static bool sink(Value V, RankedTensorType Source) {
+  static bool isBefore(Operation *A, Operation *B) {
+    return A->getBlock() == B->getBlock() && A->isBeforeInBlock(B);
+  }
+
+  /// Whether operand `V` can be had in the shape of `Source`, where `Op` is to
+  /// join `Kernel`, for free.
+  static bool sink(Value V, RankedTensorType Source, Operation *Kernel) {
     if (comesFrom(V, Source))
       return true;
     Operation *Def = V.getDefiningOp();
     if (!isRowMajor(V.getType()) ||
         isa_and_nonnull<ReshapeOp, BroadcastOp, IotaOp>(Def))
       return false;
-    // Something in memory anyway: an argument or what another kernel leaves.
+    // Something in memory anyway: an argument or what another kernel leaves. Of
+    // two kernels the later one is joined, whose shape the op would have to
+    // keep changing otherwise.
     if (!Def)
       return true;
     dispatch::OpClass C = dispatch::classify(Def);
-    return (C == dispatch::OpClass::Outside || C == dispatch::OpClass::Heavy) &&
-           !isa<ConstantOp>(Def);
+    return (C == dispatch::OpClass::Outside && !isa<ConstantOp>(Def)) ||
+           (C == dispatch::OpClass::Heavy && isBefore(Def, Kernel));
   }
 };
 
