@@ -171,10 +171,21 @@ static LogicalResult attention(Node &N) {
   return success();
 }
 
-/// Pairs of elements turned by angles that grow with the position.
-static LogicalResult rotaryEmbedding(Node &N) {
-  auto Split = splitHeads(N, 0, N.attr("num_heads", int64_t(0)));
-  if (failed(Split) || failed(N.sameElem(0, 1)) || failed(N.sameElem(0, 2)))
+/// Pairs of elements turned by angles that grow with the position. The numbers
+/// are those of inputs: caches of cosines and sines, and positions, [B, S] or,
+/// in com.microsoft, where the sequence begins.
+static LogicalResult rotate(Node &N, unsigned Cosines, unsigned Sines,
+                            unsigned Positions) {
+  int64_t Heads = N.attr("num_heads", int64_t(0));
+  if (Heads == 0 && N.rank(0) == 3 && N.rank(Cosines) == 2) {
+    // The caches tell the head's size.
+    auto Hidden = N.dim(0, 2).constant(), Half = N.dim(Cosines, 1).constant();
+    if (Hidden && Half && *Half > 0)
+      Heads = *Hidden / (2 * *Half);
+  }
+  auto Split = splitHeads(N, 0, Heads);
+  if (failed(Split) || failed(N.sameElem(0, Cosines)) ||
+      failed(N.sameElem(0, Sines)))
     return failure();
   Value X = *Split; // [B, H, S, D]
   Dims D = getDims(X);
@@ -187,11 +198,19 @@ static LogicalResult rotaryEmbedding(Node &N) {
     return N.fail("rotary_embedding_dim is larger than the head");
   auto angles = [&](unsigned K) -> FailureOr<Value> {
     Value V = N.in(K);
-    if (N.has(3)) {
-      Value Positions = N.B.convert(N.in(3), N.i64());
+    if (N.has(Positions)) {
+      Value At = N.B.convert(N.in(Positions), N.i64());
       if (failed(N.wantRank(K, 2)))
         return failure();
-      V = N.B.take(V, Positions, 0);
+      if (N.rank(Positions) == 1) {
+        auto First =
+            N.scalarLike(Positions, N.B.full(0, {D[0], D[2]}, N.i64()));
+        if (failed(First))
+          return failure();
+        At = N.B.add(N.B.convert(*First, N.i64()),
+                     N.B.iota({D[0], D[2]}, 1, N.i64()));
+      }
+      V = N.B.take(V, At, 0);
     }
     Dims Own = getDims(V), Want{D[0], D[2], *Half};
     if (Own.size() != 3)
@@ -201,7 +220,7 @@ static LogicalResult rotaryEmbedding(Node &N) {
         return failure();
     return N.B.broadcast(N.as(V, Want), {D[0], D[1], D[2], *Half}, {0, 2, 3});
   };
-  auto Cos = angles(1), Sin = angles(2);
+  auto Cos = angles(Cosines), Sin = angles(Sines);
   if (failed(Cos) || failed(Sin))
     return failure();
   bool Interleaved = N.attr("interleaved", int64_t(0)) != 0;
@@ -229,10 +248,18 @@ static LogicalResult rotaryEmbedding(Node &N) {
   return N.done(Y);
 }
 
+static LogicalResult rotaryEmbedding(Node &N) { return rotate(N, 1, 2, 3); }
+static LogicalResult rotaryContrib(Node &N) {
+  if (N.hasAttr("scale") && N.attr("scale", 1.0) != 1)
+    return N.fail("a scale is not supported");
+  return rotate(N, 2, 3, 1);
+}
+
 llvm::ArrayRef<OpEntry> limosa::onnximport::attentionOps() {
   static const OpEntry Table[] = {
       {"", "Attention", 23, 3, 7, Floats, attention},
       {"", "RotaryEmbedding", 23, 3, 4, Floats, rotaryEmbedding},
+      {"com.microsoft", "RotaryEmbedding", 1, 4, 4, Floats, rotaryContrib},
   };
   return Table;
 }

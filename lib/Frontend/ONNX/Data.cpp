@@ -73,10 +73,19 @@ static LogicalResult split(Node &N) {
     return N.fail("has " + Twine(Count) + " outputs for " +
                   Twine(Sizes.size()) + " parts");
   DimExpr At(0);
+  std::optional<Dims> Known;
+  if (N.rank(0) == 1)
+    Known = N.known(0);
   for (auto [K, Size] : llvm::enumerate(Sizes)) {
-    if (auto C = Size.constant(); C && *C < 0)
+    auto Count = Size.constant(), First = At.constant();
+    if (Count && *Count < 0)
       return N.fail("a part would have negative size");
-    if (N.wants(K))
+    // Parts of what is known are known.
+    if (Known && Count && First && *First + *Count <= int64_t(Known->size()))
+      N.out(K, Tensor::of(std::make_shared<KnownTensor>(KnownTensor::vector(
+                              ArrayRef(*Known).slice(*First, *Count))),
+                          N.elem(0)));
+    else if (N.wants(K))
       N.out(K, N.B.sliceDim(N.in(0), *Axis, At, Size));
     At = At + Size;
   }

@@ -218,7 +218,7 @@ FailureOr<Samples> RoiAlign::samples(int64_t First, int64_t Cells,
   Value Start = side(First), Extent = B.sub(side(First + 2), Start);
   if (!Half)
     Extent = B.maxScalar(Extent, 1);
-  Value Cell = B.mulScalar(Extent, 1.0 / double(Cells));
+  Value Cell = B.div(Extent, B.full(double(Cells), Extent));
   Samples S;
   int64_t Ratio = N.attr("sampling_ratio", int64_t(0));
   DimExpr Points(Ratio);
@@ -317,9 +317,75 @@ LogicalResult RoiAlign::build() {
 
 static LogicalResult roiAlign(Node &N) { return RoiAlign(N).build(); }
 
+//===----------------------------------------------------------------------===//
+// MaxRoiPool
+//===----------------------------------------------------------------------===//
+
+/// Which pixels along a dimension of size Size belong to which of `Cells` cells
+/// of each region: bool [regions, cells, size]. Columns First and First + 2 of
+/// the regions [n, 5] are where they begin and end.
+static Value cellMask(Node &N, int64_t First, int64_t Cells,
+                      const DimExpr &Size) {
+  CoreBuilder &B = N.B;
+  DimExpr Regions = N.dim(1, 0);
+  double Scale = N.attr("spatial_scale", 1.0);
+  auto side = [&](int64_t K) {
+    Value V =
+        B.reshape(B.sliceDim(N.in(1), 1, DimExpr(K), DimExpr(1)), {Regions});
+    return B.floor(B.addScalar(B.mulScalar(V, Scale), 0.5));
+  };
+  Dims Plane{Regions, DimExpr(Cells)}, Shape{Regions, DimExpr(Cells), Size};
+  Value Start = side(First);
+  Value Extent = B.maxScalar(B.addScalar(B.sub(side(First + 2), Start), 1), 1);
+  Value Cell =
+      B.broadcast(B.div(Extent, B.full(double(Cells), Extent)), Plane, {0});
+  Value Index = B.iota(Plane, 1, N.elem(0));
+  Value Begin = B.broadcast(Start, Plane, {0});
+  auto along = [&](Value V) { return B.broadcast(V, Shape, {0, 1}); };
+  Value Low = along(B.add(B.floor(B.mul(Index, Cell)), Begin)),
+        High = along(B.add(B.ceil(B.mul(B.addScalar(Index, 1), Cell)), Begin));
+  Value Pixel = B.iota(Shape, 2, N.elem(0));
+  return B.bitAnd(B.compare(Dir::GE, Pixel, Low),
+                  B.compare(Dir::LT, Pixel, High));
+}
+
+static LogicalResult maxRoiPool(Node &N) {
+  CoreBuilder &B = N.B;
+  auto Pooled = N.ints("pooled_shape");
+  if (failed(N.wantRank(0, 4)) || failed(N.wantRank(1, 2)) ||
+      failed(N.sameElem(0, 1)) ||
+      failed(N.wantEqual(N.dim(1, 1), DimExpr(5), "numbers of a region and 5")))
+    return failure();
+  if (!Pooled || Pooled->size() != 2 || (*Pooled)[0] < 1 || (*Pooled)[1] < 1)
+    return N.fail("pooled_shape must have two positive entries");
+  DimExpr Regions = N.dim(1, 0), Channels = N.dim(0, 1), H = N.dim(0, 2),
+          W = N.dim(0, 3), Rows((*Pooled)[0]), Columns((*Pooled)[1]);
+  Value Image =
+      B.reshape(B.sliceDim(N.in(1), 1, DimExpr(0), DimExpr(1)), {Regions});
+  Value X = B.take(N.in(0), B.convert(Image, N.i64()), 0);
+  // One dimension after the other.
+  auto most = [&](Value V, Value Mask, Dims Shape, CoreBuilder::Ints VDims,
+                  CoreBuilder::Ints MaskDims, int64_t Over) {
+    double Low = -std::numeric_limits<double>::infinity();
+    Value All = B.broadcast(V, Shape, VDims);
+    Value Inside = B.broadcast(Mask, Shape, MaskDims);
+    return B.reduceMax(B.select(Inside, All, B.full(Low, All)), {Over});
+  };
+  Value Y =
+      most(X, cellMask(N, 1, (*Pooled)[1], W),
+           {Regions, Channels, H, Columns, W}, {0, 1, 2, 4}, {0, 3, 4}, 4);
+  Y = most(Y, cellMask(N, 2, (*Pooled)[0], H),
+           {Regions, Channels, Rows, H, Columns}, {0, 1, 3, 4}, {0, 2, 3}, 3);
+  // Cells without pixels are 0.
+  Value Empty = B.compare(Dir::EQ, Y,
+                          B.full(-std::numeric_limits<double>::infinity(), Y));
+  return N.done(B.select(Empty, B.full(0, Y), Y));
+}
+
 llvm::ArrayRef<OpEntry> limosa::onnximport::detectionOps() {
   static const OpEntry Table[] = {
       {"", "NonMaxSuppression", 10, 2, 5, Floats, nonMaxSuppression},
+      {"", "MaxRoiPool", 1, 2, 2, Floats, maxRoiPool},
       {"", "RoiAlign", 10, 3, 3, Floats, roiAlign},
       {"", "RoiAlign", 16, 3, 3, Floats, roiAlign},
   };

@@ -56,9 +56,23 @@ static Value matrix(Node &N, const Transform &T, Type E) {
             B.broadcast(N64, Plane, {}));
   Type Wide = E.isF64() ? E : N.f32();
   Value Count = B.broadcast(B.convert(N64, Wide), Plane, {});
+  // The quarter of the circle is exact, and the zeros with it.
+  Value Quarters = B.mulScalar(Turn, 4), Whole = B.broadcast(N64, Plane, {});
+  Value Quarter = B.div(Quarters, Whole);
   Value Angle =
-      B.mulScalar(B.div(B.convert(Turn, Wide), Count), 2 * llvm::numbers::pi);
-  Value C = B.cos(Angle), S = B.sin(Angle);
+      B.mulScalar(B.div(B.convert(B.rem(Quarters, Whole), Wide), Count),
+                  llvm::numbers::pi / 2);
+  Value Cos = B.cos(Angle), Sin = B.sin(Angle);
+  auto isQuarter = [&](int64_t K) {
+    return B.compare(CompareDirection::EQ, Quarter, B.full(double(K), Quarter));
+  };
+  Value Odd = B.bitOr(isQuarter(1), isQuarter(3));
+  auto turned = [&](Value V, Value Other, int64_t From) {
+    V = B.select(Odd, Other, V);
+    Value Negative = B.bitOr(isQuarter(From), isQuarter(From + 1));
+    return B.select(Negative, B.neg(V), V);
+  };
+  Value C = turned(Cos, Sin, 1), S = turned(Sin, Cos, 2);
   if (T.Inverse) {
     C = B.div(C, Count);
     S = B.neg(B.div(S, Count));
@@ -96,6 +110,37 @@ static FailureOr<int64_t> parts(Node &N) {
   return *Parts;
 }
 
+/// The bins of a transform of real numbers that tell the others.
+static DimExpr halfOf(const DimExpr &Points) {
+  return DimExpr::floorDiv(Points, DimExpr(2)) + DimExpr(1);
+}
+
+/// X[.., n, parts] with `Points` points: cut, then filled up with zeros, one of
+/// which does nothing.
+static Value resized(Node &N, Value X, const DimExpr &Points) {
+  Dims Shape = getDims(X);
+  size_t Rank = Shape.size();
+  Dims High(Rank, DimExpr(0)), None(Rank, DimExpr(0));
+  DimExpr Kept = DimExpr::min(Shape[Rank - 2], Points);
+  X = N.B.sliceDim(X, int64_t(Rank) - 2, DimExpr(0), Kept);
+  High[Rank - 2] = Points - Kept;
+  X = N.B.pad(X, N.B.scalar(0, getElementTypeOrSelf(X)), None, High);
+  Shape[Rank - 2] = Points;
+  return N.as(X, Shape);
+}
+
+/// All `Points` bins from the first half of them: the others are conjugates.
+static Value mirrored(CoreBuilder &B, Value X, const DimExpr &Points) {
+  int64_t Rank = cast<RankedTensorType>(X.getType()).getRank();
+  Value Rest = B.reverse(
+      B.sliceDim(X, Rank - 2, DimExpr(1), Points - halfOf(Points)), Rank - 2);
+  auto part = [&](int64_t K) {
+    return B.sliceDim(Rest, Rank - 1, DimExpr(K), DimExpr(1));
+  };
+  Rest = B.concat({part(0), B.neg(part(1))}, Rank - 1);
+  return B.concat({X, Rest}, Rank - 2);
+}
+
 static LogicalResult dft(Node &N) {
   if (failed(N.wantMinRank(0, 2)))
     return failure();
@@ -119,31 +164,33 @@ static LogicalResult dft(Node &N) {
     return N.fail("the axis must not be that of real and imaginary parts");
   bool Inverse = N.attr("inverse", int64_t(0)) != 0,
        OneSided = N.attr("onesided", int64_t(0)) != 0;
-  if (Inverse && OneSided)
-    return N.fail("onesided inverse transforms are not supported");
+  if (Inverse && OneSided && *Parts != 2)
+    return N.fail("a onesided inverse transform needs complex numbers");
   Ints Perm = llvm::to_vector(llvm::seq<int64_t>(0, Rank));
   std::swap(Perm[*Axis], Perm[Rank - 2]);
   Value X = N.B.transpose(N.in(0), Perm);
-  DimExpr Points = N.dim(0, *Axis);
+  DimExpr Have = N.dim(0, *Axis), Points = Have;
   if (N.has(1)) {
     auto Length = N.sizes(1);
     if (failed(Length))
       return failure();
     if (Length->size() != 1)
       return N.fail("dft_length must be a scalar");
-    // Cut, then filled up with zeros; one of them does nothing.
-    Dims High(Rank, DimExpr(0)), None(Rank, DimExpr(0));
-    DimExpr Kept = DimExpr::min(Points, Length->front());
-    X = N.B.sliceDim(X, Rank - 2, DimExpr(0), Kept);
-    High[Rank - 2] = Length->front() - Kept;
-    X = N.B.pad(X, N.B.scalar(0, N.elem(0)), None, High);
     Points = Length->front();
-    Dims Shape = getDims(X);
-    Shape[Rank - 2] = Points;
-    X = N.as(X, Shape);
+  } else if (Inverse && OneSided) {
+    Points = (Have - DimExpr(1)) * DimExpr(2);
   }
-  DimExpr Bins =
-      OneSided ? DimExpr::floorDiv(Points, DimExpr(2)) + DimExpr(1) : Points;
+  if (Inverse && OneSided) {
+    X = mirrored(N.B, resized(N, X, halfOf(Points)), Points);
+    auto Y = apply(N, X, {Points, Points, *Parts, Inverse});
+    if (failed(Y))
+      return failure();
+    Value Real = N.B.sliceDim(*Y, Rank - 1, DimExpr(0), DimExpr(1));
+    return N.done(N.B.transpose(Real, Perm));
+  }
+  if (!(Points == Have))
+    X = resized(N, X, Points);
+  DimExpr Bins = OneSided ? halfOf(Points) : Points;
   auto Y = apply(N, X, {Points, Bins, *Parts, Inverse});
   return failed(Y) ? failure() : N.done(N.B.transpose(*Y, Perm));
 }
@@ -196,8 +243,7 @@ static LogicalResult stft(Node &N) {
     X = B.mul(X, B.broadcast(Window, getDims(X), {2}));
   }
   bool OneSided = N.attr("onesided", int64_t(1)) != 0 && Parts == 1;
-  DimExpr Bins =
-      OneSided ? DimExpr::floorDiv(Points, DimExpr(2)) + DimExpr(1) : Points;
+  DimExpr Bins = OneSided ? halfOf(Points) : Points;
   auto Y = apply(N, X, {Points, Bins, Parts, /*Inverse=*/false});
   return failed(Y) ? failure() : N.done(*Y);
 }

@@ -126,9 +126,9 @@ public:
   /// Whether E has a symbol that was made after the first `Mark` ones.
   bool usesSymbolsSince(const DimExpr &E, size_t Mark) const;
 
-  /// Inputs of the model that V is computed from, as far as they are integers
-  /// or small: what a value could be given for.
-  llvm::SmallVector<llvm::StringRef> inputsBehind(mlir::Value V) const;
+  /// Vectors and scalars among the model's inputs that T is computed from: what
+  /// a value could be given for.
+  llvm::SmallVector<llvm::StringRef> inputsBehind(const Tensor &T);
 
   /// Notes that a node cannot be imported.
   void refuse(const onnx::NodeProto &N, int64_t Version,

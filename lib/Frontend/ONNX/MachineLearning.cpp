@@ -101,24 +101,34 @@ LogicalResult limosa::onnximport::classify(Node &N, Value Scores,
   std::string Transform = N.attr("post_transform", StringRef("NONE"));
   Value Names = B.intVector(Labels);
   Dims Samples{getDim(Scores.getType(), 0)};
-  if (getDim(Scores.getType(), 1).isConstant(1) && Labels.size() == 2) {
+  bool One = getDim(Scores.getType(), 1).isConstant(1) && Labels.size() == 2;
+  if (Two == Binary::Linear && !One)
+    Two = Binary::Scores;
+  if (Two != Binary::Scores) {
+    Value Last = B.sliceDim(Scores, 1, DimExpr(One ? 0 : 1), DimExpr(1));
     double Threshold = Two == Binary::Probability ? 0.5 : 0;
-    Value Second = B.reshape(
-        B.compare(Dir::GT, Scores, B.full(Threshold, Scores)), Samples);
+    Value Second =
+        B.reshape(B.compare(Dir::GT, Last, B.full(Threshold, Last)), Samples);
     N.out(0, B.take(Names, B.convert(Second, N.i64()), 0));
-    if (Two == Binary::Margin) {
-      Value Both = B.concat({B.neg(Scores), Scores}, 1);
-      auto Y = postTransform(N, Both, Transform);
-      return failed(Y) ? failure() : (N.out(1, *Y), success());
-    }
-    if (Two == Binary::Linear) {
+    if (One && Two == Binary::Linear) {
       auto Y = postTransform(N, Scores, Transform);
       if (failed(Y))
         return failure();
       Scores = *Y;
     }
-    N.out(1, B.concat({B.addScalar(B.neg(Scores), 1), Scores}, 1));
-    return success();
+    if (One) {
+      // The other class has what is left, or the opposite.
+      bool Opposite = Two != Binary::Linear &&
+                      (Two == Binary::Margin || Transform == "LOGISTIC");
+      Value First = B.neg(Scores);
+      if (!Opposite)
+        First = B.addScalar(First, 1);
+      Scores = B.concat({First, Scores}, 1);
+      if (Transform != "LOGISTIC" || Two == Binary::Linear)
+        return N.out(1, Scores), success();
+    }
+    auto Y = postTransform(N, Scores, Transform);
+    return failed(Y) ? failure() : (N.out(1, *Y), success());
   }
   if (!getDim(Scores.getType(), 1).isConstant(int64_t(Labels.size())))
     return N.fail("there must be a score per label");
@@ -224,7 +234,7 @@ static LogicalResult normalizer(Node &N) {
   std::string Norm = N.attr("norm", StringRef("MAX"));
   Value Size;
   if (Norm == "MAX")
-    Size = B.reduceMax(B.abs(X), {Last}, /*KeepDims=*/true);
+    Size = B.reduceMax(X, {Last}, /*KeepDims=*/true);
   else if (Norm == "L1")
     Size = B.reduceSum(B.abs(X), {Last}, /*KeepDims=*/true);
   else if (Norm == "L2")

@@ -16,9 +16,10 @@ std::optional<SmallVector<double>> tensorNumbers(Node &N, StringRef Name);
 FailureOr<Ints> integerLabels(Node &N, StringRef Name);
 /// Scores [samples, classes] as the attribute post_transform says.
 FailureOr<Value> postTransform(Node &N, Value Scores, StringRef Transform);
-/// What one score for two classes is: that of the second, as a probability, as
-/// a margin, or as that of a linear model, which post_transform makes one.
-enum class Binary : uint8_t { Probability, Margin, Linear };
+/// What decides between two classes: their scores, or that of the second alone
+/// as a probability, as a margin, or as that of a linear model, which
+/// post_transform makes a probability.
+enum class Binary : uint8_t { Scores, Probability, Margin, Linear };
 /// Outputs 0 and 1 of a classifier: labels and scores.
 LogicalResult classify(Node &N, Value Scores, llvm::ArrayRef<int64_t> Labels,
                        Binary Two);

@@ -229,21 +229,37 @@ FailureOr<func::FuncOp> Importer::makeFunction(Frame &F) {
   return Func;
 }
 
-SmallVector<StringRef> Importer::inputsBehind(Value V) const {
+SmallVector<StringRef> Importer::inputsBehind(const Tensor &T) {
+  // What gave the symbols their values.
+  llvm::StringMap<Value> Bound;
+  Module->walk([&](BindSymbolOp Op) { Bound[Op.getSymbol()] = Op.getValue(); });
+  SmallVector<Value> Work;
+  auto addSymbols = [&](const DimExpr &E) {
+    for (const std::string &S : E.symbols())
+      if (Value V = Bound.lookup(S))
+        Work.push_back(V);
+  };
+  if (T.V)
+    Work.push_back(T.V);
+  if (T.Known)
+    for (const KnownNumber &N : T.Known->Elements)
+      addSymbols(N.Num);
   SmallVector<StringRef> Names;
-  SmallVector<Value> Work{V};
   llvm::DenseSet<Value> Seen;
   auto Func = cast<func::FuncOp>(EntryBlock->getParentOp());
   while (!Work.empty()) {
-    Value W = Work.pop_back_val();
-    if (!Seen.insert(W).second)
+    Value V = Work.pop_back_val();
+    if (!Seen.insert(V).second)
       continue;
-    if (Operation *Op = W.getDefiningOp()) {
+    if (Operation *Op = V.getDefiningOp()) {
       llvm::append_range(Work, Op->getOperands());
+      if (auto Dim = dyn_cast<DimOp>(Op))
+        if (auto E = DimExpr::parse(view(Dim.getExpr())))
+          addSymbols(*E);
       continue;
     }
-    auto Arg = cast<BlockArgument>(W);
-    auto Type = dyn_cast<RankedTensorType>(W.getType());
+    auto Arg = cast<BlockArgument>(V);
+    auto Type = dyn_cast<RankedTensorType>(V.getType());
     if (Arg.getOwner() == EntryBlock && Type && Type.getRank() <= 1)
       Names.push_back(
           Func.getArgAttrOfType<StringAttr>(Arg.getArgNumber(), NameAttrName)

@@ -25,8 +25,7 @@ Failed Node::fail(const Twine &Reason) {
   // Perhaps a value is all that it takes.
   llvm::SmallSetVector<StringRef, 2> Wanted;
   for (unsigned K : Unknown)
-    if (Inputs[K]->V)
-      Wanted.insert_range(I.inputsBehind(Inputs[K]->V));
+    Wanted.insert_range(I.inputsBehind(*Inputs[K]));
   std::string Hint;
   for (StringRef Name : Wanted)
     Hint += (Hint.empty() ? "; compiling needs the value of input '"
@@ -75,8 +74,10 @@ std::optional<Ints> Node::constInts(unsigned K) {
   Ints Out;
   for (const DimExpr &E : *Exprs) {
     auto C = E.constant();
-    if (!C)
+    if (!C) {
+      Unknown.insert(K);
       return std::nullopt;
+    }
     Out.push_back(*C);
   }
   return Out;

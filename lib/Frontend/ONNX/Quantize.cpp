@@ -1,5 +1,6 @@
 //===- Quantize.cpp - Quantised tensors and products ----------------------===//
 
+#include "Quantize.h"
 #include "Casts.h"
 #include "Tensors.h"
 #include "Windows.h"
@@ -44,9 +45,7 @@ static FailureOr<Value> alongAxis(Node &N, Value V, ArrayRef<DimExpr> Shape) {
   return N.as(V, Shape);
 }
 
-/// Rounded and moved by a zero point, as the integer (or fp8) type To. What is
-/// out of range saturates.
-static Value saturate(Node &N, Value X, Value ZeroPoint, Type To) {
+Value limosa::onnximport::saturate(Node &N, Value X, Value ZeroPoint, Type To) {
   if (isFloatType(To))
     return To.getIntOrFloatBitWidth() == 8 && !N.attr("saturate", int64_t(1))
                ? convertUnsaturated(N.B, X, To)
@@ -115,11 +114,11 @@ static LogicalResult dequantize(Node &N) {
   return N.done(N.B.mul(N.B.convert(X, To), *Scale));
 }
 
-static LogicalResult dynamicQuantize(Node &N) {
-  Value X = N.in(0);
+std::array<Value, 3> limosa::onnximport::quantizeByRange(Node &N, Value X) {
+  Type E = getElementTypeOrSelf(X);
   Type U8 = IntegerType::get(N.I.context(), 8, IntegerType::Unsigned);
-  auto All = llvm::to_vector(llvm::seq<int64_t>(0, N.rank(0)));
-  Value Zero = N.B.scalar(0, N.elem(0));
+  auto All = llvm::to_vector(llvm::seq<int64_t>(0, getDims(X).size()));
+  Value Zero = N.B.scalar(0, E);
   Value Max = N.B.max(N.B.reduceMax(X, All), Zero);
   Value Min = N.B.min(N.B.reduce(CoreBuilder::Combiner::Min, X, All), Zero);
   Value Scale = N.B.mulScalar(N.B.sub(Max, Min), 1.0 / 255);
@@ -129,7 +128,44 @@ static LogicalResult dynamicQuantize(Node &N) {
   Value Point = saturate(N, N.B.div(N.B.neg(Min), Safe), Value(), U8);
   Value Q = N.B.div(X, N.B.broadcast(Safe, getDims(X), {}));
   Value Y = saturate(N, Q, N.B.broadcast(Point, getDims(X), {}), U8);
+  return {Y, Scale, Point};
+}
+
+static LogicalResult dynamicQuantize(Node &N) {
+  auto [Y, Scale, Point] = quantizeByRange(N, N.in(0));
   return N.done({Y, Scale, Point});
+}
+
+FailureOr<Value> limosa::onnximport::dequantized(Node &N, unsigned K,
+                                                 unsigned Scale,
+                                                 unsigned Point) {
+  Value V = N.B.convert(N.in(K), N.i32());
+  if (N.has(Point)) {
+    auto Z = N.scalarLike(Point, V);
+    if (failed(Z))
+      return failure();
+    V = N.B.sub(V, N.B.convert(*Z, N.i32()));
+  }
+  V = N.B.convert(V, N.f32());
+  auto S = N.scalarLike(Scale, V);
+  return failed(S) ? FailureOr<Value>(failure())
+                   : N.B.mul(V, N.B.convert(*S, N.f32()));
+}
+
+LogicalResult limosa::onnximport::requantized(Node &N, Value X, unsigned Scale,
+                                              unsigned Point, Type To) {
+  auto S = N.scalarLike(Scale, X);
+  if (failed(S))
+    return failure();
+  Value Zero;
+  if (N.has(Point)) {
+    auto Z = N.scalarLike(Point, X);
+    if (failed(Z))
+      return failure();
+    Zero = N.B.convert(*Z, N.i32());
+  }
+  X = N.B.div(X, N.B.convert(*S, N.f32()));
+  return N.done(saturate(N, X, Zero, To));
 }
 
 //===----------------------------------------------------------------------===//
@@ -176,19 +212,99 @@ static bool noPoint(Node &N, unsigned K) {
   return V && llvm::all_of(*V, [](int64_t Z) { return Z == 0; });
 }
 
-/// sum over k of (a - za)(b - zb), exactly, as i32.
+FailureOr<Bytes> limosa::onnximport::bytesOf(Node &N, unsigned K,
+                                             unsigned Point, int64_t Axis) {
+  if (!isByte(N.elem(K)))
+    return N.fail("operands must be 8-bit integers");
+  Bytes Out{N.in(K), Value(), Axis};
+  if (noPoint(N, Point))
+    return Out;
+  if (N.elem(Point) != N.elem(K))
+    return N.fail("input " + Twine(Point) + " must have the type of input " +
+                  Twine(K));
+  Out.ZeroPoint = N.in(Point);
+  return Out;
+}
+
+/// The zero point of X along a shape, where X's dimension Axis is the shape's
+/// dimension At.
+static FailureOr<Value> pointAlong(Node &N, const Bytes &X,
+                                   ArrayRef<DimExpr> Shape, int64_t At) {
+  Value Z = N.B.convert(X.ZeroPoint, N.i32());
+  auto Type = cast<RankedTensorType>(Z.getType());
+  if (Type.hasStaticShape() && Type.getNumElements() == 1)
+    return N.B.broadcast(N.B.reshape(Z, {}), Shape, {});
+  if (Type.getRank() != 1 || X.Axis < 0 || At < 0)
+    return N.broadcastTo(Z, Shape);
+  if (failed(N.wantEqual(getDim(Type, 0), Shape[At], "zero points")))
+    return failure();
+  return N.B.broadcast(N.as(Z, {Shape[At]}), Shape, {At});
+}
+
+FailureOr<Value> limosa::onnximport::integerMatmul(Node &N, Bytes L, Bytes R) {
+  CoreBuilder &B = N.B;
+  auto Product = N.matmul(L.V, R.V, N.i32());
+  if (failed(Product) || (!L.ZeroPoint && !R.ZeroPoint))
+    return Product;
+  Dims LD = getDims(L.V), RD = getDims(R.V), Shape = getDims(*Product);
+  if (LD.size() < 2 || RD.size() < 2) {
+    // Products of vectors are small.
+    auto centred = [&](const Bytes &X) -> FailureOr<Value> {
+      Value V = B.convert(X.V, N.i32());
+      if (!X.ZeroPoint)
+        return V;
+      auto Z = pointAlong(N, X, getDims(V), X.Axis);
+      return failed(Z) ? FailureOr<Value>(failure()) : B.sub(V, *Z);
+    };
+    auto A = centred(L), C = centred(R);
+    if (failed(A) || failed(C))
+      return failure();
+    return N.matmul(*A, *C);
+  }
+  // sum (l - a)(r - b) = sum l r - a sum r - b sum l + K a b
+  int64_t Rank = int64_t(Shape.size());
+  Value Y = *Product, A, C;
+  auto along = [&](const Bytes &X, int64_t At) {
+    return pointAlong(N, X, Shape, At);
+  };
+  if (L.ZeroPoint) {
+    auto Z = along(L, Rank - 2);
+    auto Sum = N.broadcastTo(B.reduceSum(B.convert(R.V, N.i32()),
+                                         {int64_t(RD.size()) - 2},
+                                         /*KeepDims=*/true),
+                             Shape);
+    if (failed(Z) || failed(Sum))
+      return failure();
+    A = *Z;
+    Y = B.sub(Y, B.mul(A, *Sum));
+  }
+  if (R.ZeroPoint) {
+    auto Z = along(R, Rank - 1);
+    auto Sum = N.broadcastTo(B.reduceSum(B.convert(L.V, N.i32()),
+                                         {int64_t(LD.size()) - 1},
+                                         /*KeepDims=*/true),
+                             Shape);
+    if (failed(Z) || failed(Sum))
+      return failure();
+    C = *Z;
+    Y = B.sub(Y, B.mul(C, *Sum));
+  }
+  if (A && C) {
+    Value K = B.broadcast(B.convert(B.dim(LD.back()), N.i32()), Shape, {});
+    Y = B.add(Y, B.mul(K, B.mul(A, C)));
+  }
+  return Y;
+}
+
+/// The product of inputs A and B. A vector of zero points of A belongs to its
+/// rows, one of B to its columns.
 static FailureOr<Value> integerProduct(Node &N, unsigned A, unsigned B,
                                        unsigned PointA, unsigned PointB) {
-  if (!isByte(N.elem(A)) || !isByte(N.elem(B)))
-    return N.fail("operands must be 8-bit integers");
-  // Without zero points the bytes themselves are multiplied.
-  if (noPoint(N, PointA) && noPoint(N, PointB))
-    return N.matmul(N.in(A), N.in(B), N.i32());
-  auto L = centred(N, A, PointA, N.rank(A) - 2),
-       R = centred(N, B, PointB, N.rank(B) - 1);
+  auto L = bytesOf(N, A, PointA, N.rank(A) - 2),
+       R = bytesOf(N, B, PointB, N.rank(B) - 1);
   if (failed(L) || failed(R))
     return failure();
-  return N.matmul(*L, *R);
+  return integerMatmul(N, *L, *R);
 }
 
 static LogicalResult matmulInteger(Node &N) {

@@ -19,7 +19,9 @@ using namespace limosa::onnximport;
 static Value uniform(Node &N, ArrayRef<DimExpr> Shape, uint64_t Stream) {
   uint64_t Seed = llvm::xxh3_64bits(N.P.output_size() ? StringRef(N.P.output(0))
                                                       : StringRef());
-  if (N.hasAttr("seed"))
+  if (N.op() == "Dropout" && N.hasAttr("seed"))
+    Seed = uint64_t(N.attr("seed", int64_t(0)));
+  else if (N.hasAttr("seed"))
     Seed = llvm::bit_cast<uint64_t>(N.attr("seed", 0.0));
   Type U64 = IntegerType::get(N.I.context(), 64, IntegerType::Unsigned);
   Type U32 = IntegerType::get(N.I.context(), 32, IntegerType::Unsigned);
@@ -88,6 +90,59 @@ static LogicalResult bernoulli(Node &N) {
   return N.done(N.B.convert(Hit, E));
 }
 
+/// Draws classes by logarithms of their probabilities: the largest of those
+/// with Gumbel noise added.
+static LogicalResult multinomial(Node &N) {
+  CoreBuilder &B = N.B;
+  int64_t Count = N.attr("sample_size", int64_t(1));
+  Type E = elementType(N.I.context(), N.attr("dtype", int64_t(6)));
+  if (failed(N.wantRank(0, 2)))
+    return failure();
+  if (Count < 1 || !E || !isa<IntegerType>(E))
+    return N.fail("sample_size or dtype is out of range");
+  Dims Shape{N.dim(0, 0), DimExpr(Count), N.dim(0, 1)};
+  // In (0, 1), so that both logarithms are finite.
+  Value U = B.addScalar(uniform(N, Shape, 0), std::ldexp(1, -25));
+  Value Noise = B.neg(B.log(B.neg(B.log(U))));
+  Value LogP = B.broadcast(B.convert(N.in(0), N.f32()), Shape, {0, 2});
+  Value Best = B.argReduce(B.add(LogP, Noise), 2, /*IsMax=*/true,
+                           /*SelectLast=*/false, /*KeepDims=*/false)
+                   .second;
+  return N.done(B.convert(Best, E));
+}
+
+/// Data, ratio, training mode. Outside of training a copy.
+static LogicalResult dropout(Node &N) {
+  CoreBuilder &B = N.B;
+  // Before opset 12 there is no training mode.
+  auto Known = N.has(2) ? N.constInts(2) : Ints{0};
+  if (Known && Known->size() == 1 && !Known->front()) {
+    N.out(0, N.tensor(0));
+    if (N.wants(1))
+      N.out(1, B.full(1, N.dims(0), N.i1()));
+    return success();
+  }
+  Value X = N.in(0), Draw = uniform(N, N.dims(0), 0), Ratio = B.full(0.5, Draw);
+  if (N.has(1)) {
+    auto Given = N.scalarLike(1, Draw);
+    if (failed(Given))
+      return failure();
+    Ratio = B.convert(*Given, N.f32());
+  }
+  auto Training = N.scalarLike(2, Draw);
+  if (failed(Training))
+    return failure();
+  Value Keep = B.bitOr(B.bitNot(*Training),
+                       B.compare(CompareDirection::GE, Draw, Ratio));
+  // What is kept makes up for what is not.
+  Value Scale = B.div(B.full(1, Ratio), B.addScalar(B.neg(Ratio), 1));
+  Scale = B.select(*Training, Scale, B.full(1, Scale));
+  Value Y = B.mul(X, B.convert(Scale, N.elem(0)));
+  N.out(0, B.select(Keep, Y, B.full(0, Y)));
+  N.out(1, Keep);
+  return success();
+}
+
 llvm::ArrayRef<OpEntry> limosa::onnximport::randomOps() {
   static const OpEntry Table[] = {
       {"", "RandomUniform", 1, 0, 0, AnyType, randomUniform},
@@ -95,6 +150,8 @@ llvm::ArrayRef<OpEntry> limosa::onnximport::randomOps() {
       {"", "RandomNormal", 1, 0, 0, AnyType, randomNormal},
       {"", "RandomNormalLike", 1, 1, 1, AnyType, randomNormal},
       {"", "Bernoulli", 15, 1, 1, Floats, bernoulli},
+      {"", "Multinomial", 7, 1, 1, Floats, multinomial},
+      {"", "Dropout", 7, 1, 3, Floats, dropout},
   };
   return Table;
 }

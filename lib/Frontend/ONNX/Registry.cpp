@@ -41,7 +41,9 @@ ArrayRef<ArrayRef<OpEntry>> limosa::onnximport::allOps() {
                                                linearAlgebraOps(),
                                                treeOps(),
                                                machineLearningOps(),
-                                               tfIdfOps()};
+                                               tfIdfOps(),
+                                               quantizeContribOps(),
+                                               transformerOps()};
   return Families;
 }
 

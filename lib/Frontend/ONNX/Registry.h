@@ -69,6 +69,8 @@ llvm::ArrayRef<OpEntry> attentionOps();
 llvm::ArrayRef<OpEntry> randomOps();
 llvm::ArrayRef<OpEntry> sequenceOps();
 llvm::ArrayRef<OpEntry> selectOps();
+llvm::ArrayRef<OpEntry> quantizeContribOps();
+llvm::ArrayRef<OpEntry> transformerOps();
 llvm::ArrayRef<OpEntry> treeOps();
 llvm::ArrayRef<OpEntry> machineLearningOps();
 llvm::ArrayRef<OpEntry> tfIdfOps();

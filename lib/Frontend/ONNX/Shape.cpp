@@ -297,24 +297,6 @@ static LogicalResult expand(Node &N) {
   return failed(V) ? failure() : N.done(*V);
 }
 
-static LogicalResult dropout(Node &N) {
-  // Training mode is an input since opset 12; inference copies.
-  if (N.has(2)) {
-    auto Training = N.constInts(2);
-    if (!Training || Training->size() != 1)
-      return N.fail("training mode must be a constant");
-    if (Training->front()) {
-      auto Ratio = N.has(1) ? N.constFloats(1) : SmallVector<double>{0.5};
-      if (!Ratio || Ratio->size() != 1 || Ratio->front() != 0)
-        return N.fail("training mode is not supported");
-    }
-  }
-  N.out(0, N.tensor(0));
-  if (N.wants(1))
-    N.out(1, N.B.full(1, N.dims(0), N.i1()));
-  return success();
-}
-
 llvm::ArrayRef<OpEntry> limosa::onnximport::shapeOps() {
   static const OpEntry Table[] = {
       {"", "Shape", 1, 1, 1, AnyType, shape},
@@ -331,7 +313,6 @@ llvm::ArrayRef<OpEntry> limosa::onnximport::shapeOps() {
       {"", "Unsqueeze", 13, 2, 2, AnyType, unsqueeze},
       {"", "Transpose", 1, 1, 1, AnyType, transpose},
       {"", "Expand", 8, 2, 2, AnyType, expand},
-      {"", "Dropout", 7, 1, 3, Floats, dropout},
   };
   return Table;
 }

@@ -338,9 +338,6 @@ static FailureOr<Value> addBase(Node &N, Value Scores, int64_t Targets) {
   auto Base = numbers(N, "base_values");
   if (Base.empty())
     return Scores;
-  // Of two classes with one score the second one's.
-  if (Targets == 1 && Base.size() == 2)
-    Base.erase(Base.begin());
   if (int64_t(Base.size()) != Targets)
     return N.fail("base_values must have one entry per target");
   Value Along = floatVector(N.B, Base, getElementTypeOrSelf(Scores));
@@ -393,24 +390,25 @@ static LogicalResult treeClassifier(Node &N) {
   if (failed(X) || failed(Labels))
     return failure();
   int64_t Classes = int64_t(Labels->size());
-  // Two classes may share one score, for the second of them.
   llvm::SmallDenseSet<int64_t> Voted;
-  for (const Forest::Vote &V : F->Votes)
+  for (const Forest::Vote &V : F->Votes) {
     Voted.insert(V.Target);
-  bool One = Classes == 2 && Voted.size() == 1;
-  if (One)
-    for (Forest::Vote &V : F->Votes)
-      V.Target = 0;
-  for (const Forest::Vote &V : F->Votes)
     if (V.Target >= Classes)
       return N.fail("a leaf votes for a class that does not exist");
-  auto Scores = vote(N, *F, *X, One ? 1 : Classes, "SUM");
-  if (failed(Scores) || failed(Scores = addBase(N, *Scores, One ? 1 : Classes)))
+  }
+  // Two classes with votes for one: what it got decides, not who got more.
+  bool Two = Classes == 2 && Voted.size() == 1;
+  bool OneScore = Two && Voted.contains(0);
+  auto Scores = vote(N, *F, *X, OneScore ? 1 : Classes, "SUM");
+  if (failed(Scores) ||
+      failed(Scores = addBase(N, *Scores, OneScore ? 1 : Classes)))
     return failure();
   bool Positive = llvm::all_of(
       F->Votes, [](const Forest::Vote &V) { return V.Weight >= 0; });
   return classify(N, *Scores, *Labels,
-                  Positive ? Binary::Probability : Binary::Margin);
+                  !Two       ? Binary::Scores
+                  : Positive ? Binary::Probability
+                             : Binary::Margin);
 }
 
 llvm::ArrayRef<OpEntry> limosa::onnximport::treeOps() {

@@ -1,0 +1,273 @@
+"""Operators that ONNX's suite has no cases for, against onnxruntime on one node each."""
+
+import numpy as np
+import pytest
+from compare import assert_same
+
+onnx = pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+from onnx import helper, numpy_helper  # noqa: E402
+
+RANDOM = np.random.default_rng(7)
+
+
+def floats(*shape):
+    return RANDOM.standard_normal(shape).astype(np.float32)
+
+
+def integers(dtype, *shape):
+    info = np.iinfo(dtype)
+    return RANDOM.integers(info.min, info.max, shape, dtype, endpoint=True)
+
+
+def scalar(value, dtype=np.float32):
+    return np.array(value, dtype)
+
+
+def check(limosa, tmp_path, op, inputs, outputs=1, domain="com.microsoft", constants=(), exact=False,
+          **attributes):
+    """`inputs`: arrays, None where there is none; those at `constants` are initialisers."""
+    names = ["" if array is None else f"x{k}" for k, array in enumerate(inputs)]
+    node = helper.make_node(op, names, [f"y{k}" for k in range(outputs)], domain=domain, **attributes)
+    given = {n: a for k, (n, a) in enumerate(zip(names, inputs)) if n and k not in constants}
+    graph = helper.make_graph(
+        [node], op,
+        [helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape)
+         for n, a in given.items()],
+        [onnx.ValueInfoProto(name=f"y{k}") for k in range(outputs)],
+        [numpy_helper.from_array(inputs[k], names[k]) for k in constants])
+    made = helper.make_model(graph, ir_version=8, opset_imports=[
+        helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1),
+        helper.make_opsetid("ai.onnx.ml", 3)])
+    path = tmp_path / "model.onnx"
+    onnx.save(made, path)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    want = dict(zip([f"y{k}" for k in range(outputs)], session.run(None, given)))
+    have = limosa.load(path, threads=2).run(given)
+    for name, array in want.items():
+        if np.issubdtype(array.dtype, np.integer) and not exact:
+            # A quantised value that lies between two steps may become either.
+            assert have[name].dtype == array.dtype
+            apart = have[name].astype(np.int64) - array.astype(np.int64)
+            assert np.abs(apart).max(initial=0) <= 1
+        else:
+            assert_same({name: have[name]}, {name: array})
+
+
+BYTES = pytest.mark.parametrize("byte", [np.uint8, np.int8])
+
+
+@BYTES
+@pytest.mark.parametrize("op", ["QLinearAdd", "QLinearMul"])
+def test_quantised_arithmetic(limosa, tmp_path, op, byte):
+    check(limosa, tmp_path, op,
+          [integers(byte, 2, 3, 8), scalar(0.05), scalar(3, byte), integers(byte, 8), scalar(0.02),
+           scalar(5, byte), scalar(0.06), scalar(7, byte)])
+
+
+@BYTES
+@pytest.mark.parametrize("op", ["QLinearSigmoid", "QLinearLeakyRelu"])
+def test_quantised_activations(limosa, tmp_path, op, byte):
+    check(limosa, tmp_path, op,
+          [integers(byte, 4, 9), scalar(0.05), scalar(3, byte), scalar(0.02), scalar(7, byte)],
+          constants=(1, 2, 3, 4))
+
+
+def test_quantised_softmax(limosa, tmp_path):
+    check(limosa, tmp_path, "QLinearSoftmax",
+          [integers(np.uint8, 4, 9), scalar(0.05), scalar(3, np.uint8), scalar(1 / 256),
+           scalar(0, np.uint8)], constants=(1, 2, 3, 4), axis=-1, opset=13)
+
+
+def test_quantised_global_average(limosa, tmp_path):
+    check(limosa, tmp_path, "QLinearGlobalAveragePool",
+          [integers(np.uint8, 2, 5, 7, 7), scalar(0.05), scalar(3, np.uint8), scalar(0.02),
+           scalar(7, np.uint8)])
+
+
+def test_quantised_concat(limosa, tmp_path):
+    check(limosa, tmp_path, "QLinearConcat",
+          [scalar(0.05), scalar(3, np.uint8), integers(np.uint8, 2, 3), scalar(0.02),
+           scalar(7, np.uint8), integers(np.uint8, 2, 5), scalar(0.07), scalar(1, np.uint8)],
+          axis=1, constants=(0, 1, 3, 4, 6, 7))
+
+
+@BYTES
+def test_quantised_gemm(limosa, tmp_path, byte):
+    check(limosa, tmp_path, "QGemm",
+          [integers(byte, 5, 16), scalar(0.01), scalar(3, byte), integers(np.int8, 8, 16),
+           floats(8).__abs__() * 0.01, np.zeros(8, np.int8), integers(np.int32, 8) // 2**20,
+           scalar(0.5), scalar(4, byte)], constants=(3, 4, 5, 6), transB=1)
+
+
+@BYTES
+@pytest.mark.parametrize("points", [False, True])
+def test_integer_product_to_floats(limosa, tmp_path, byte, points):
+    check(limosa, tmp_path, "MatMulIntegerToFloat",
+          [integers(np.uint8, 2, 5, 16), integers(byte, 16, 8), scalar(0.01),
+           np.abs(floats(8)) * 0.01, scalar(9, np.uint8) if points else None,
+           integers(byte, 8) if points else None, floats(8)])
+
+
+def test_dynamically_quantised_product(limosa, tmp_path):
+    check(limosa, tmp_path, "DynamicQuantizeMatMul",
+          [floats(5, 16), integers(np.int8, 16, 8), scalar(0.01), scalar(2, np.int8), floats(8)])
+
+
+@pytest.mark.parametrize("points", [False, True])
+def test_product_with_narrow_weights(limosa, tmp_path, points):
+    check(limosa, tmp_path, "MatMulNBits",
+          [floats(3, 64), integers(np.uint8, 8, 2, 16), floats(16),
+           integers(np.uint8, 8) if points else None],
+          constants=(1, 2, 3) if points else (1, 2), K=64, N=8, bits=4, block_size=32)
+
+
+def attention_inputs(hidden=16, length=5):
+    return [floats(2, length, hidden), floats(hidden, 3 * hidden), floats(3 * hidden)]
+
+
+@pytest.mark.parametrize("mask", [None, "lengths", "raw"])
+@pytest.mark.parametrize("unidirectional", [0, 1])
+def test_attention(limosa, tmp_path, mask, unidirectional):
+    given = {None: None, "lengths": np.array([5, 3], np.int32),
+             "raw": np.array([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]], np.int32)}[mask]
+    check(limosa, tmp_path, "Attention", [*attention_inputs(), given], num_heads=4,
+          unidirectional=unidirectional)
+
+
+def test_attention_with_past(limosa, tmp_path):
+    check(limosa, tmp_path, "Attention", [*attention_inputs(), None, floats(2, 2, 4, 3, 4)],
+          outputs=2, num_heads=4, unidirectional=1)
+
+
+def test_quantised_attention(limosa, tmp_path):
+    check(limosa, tmp_path, "QAttention",
+          [integers(np.uint8, 2, 5, 16), integers(np.int8, 16, 48), floats(48), scalar(0.01),
+           scalar(0.02), None, scalar(128, np.uint8), scalar(0, np.int8)], num_heads=4)
+
+
+def test_multi_head_attention(limosa, tmp_path):
+    check(limosa, tmp_path, "MultiHeadAttention",
+          [floats(2, 5, 16), floats(2, 7, 16), floats(2, 7, 16), floats(48)], num_heads=4)
+
+
+def test_embeddings(limosa, tmp_path):
+    ids = RANDOM.integers(0, 20, (2, 5)).astype(np.int32)
+    check(limosa, tmp_path, "EmbedLayerNormalization",
+          [ids, ids % 2, floats(20, 16), floats(9, 16), floats(2, 16), floats(16), floats(16),
+           np.array([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0]], np.int32)],
+          outputs=2, constants=(2, 3, 4, 5, 6), exact=True)
+
+
+@pytest.mark.parametrize("offset", [False, True])
+def test_rotary_embedding(limosa, tmp_path, offset):
+    angles = RANDOM.random((20, 4)).astype(np.float32)
+    positions = np.array([3]) if offset else RANDOM.integers(0, 20, (2, 5))
+    check(limosa, tmp_path, "RotaryEmbedding",
+          [floats(2, 5, 24), positions, np.cos(angles), np.sin(angles)])
+
+
+def forest(prefix, classes=0):
+    """Three trees of depth two over four features."""
+    nodes = dict(treeids=[], nodeids=[], featureids=[], modes=[], values=[], truenodeids=[],
+                 falsenodeids=[], missing_value_tracks_true=[])
+    leaves = dict(treeids=[], nodeids=[], ids=[], weights=[])
+    for tree in range(3):
+        for at in range(7):
+            inner = at < 3
+            for key, value in dict(
+                    treeids=tree, nodeids=at, featureids=int(RANDOM.integers(4)) if inner else 0,
+                    modes="BRANCH_LEQ" if inner else "LEAF",
+                    values=float(RANDOM.standard_normal()) if inner else 0.0,
+                    truenodeids=2 * at + 1 if inner else 0, falsenodeids=2 * at + 2 if inner else 0,
+                    missing_value_tracks_true=tree % 2).items():
+                nodes[key].append(value)
+            if not inner:
+                for target in range(max(classes, 2)) if classes != 2 else [1]:
+                    weight = float(RANDOM.random() / 3)
+                    for key, value in dict(treeids=tree, nodeids=at, ids=target, weights=weight).items():
+                        leaves[key].append(value)
+    return {**{f"nodes_{k}": v for k, v in nodes.items()},
+            **{f"{prefix}_{k}": v for k, v in leaves.items()}}
+
+
+def samples():
+    x = floats(50, 4)
+    x[3, :] = np.nan
+    return x
+
+
+@pytest.mark.parametrize("aggregate", ["SUM", "AVERAGE", "MIN", "MAX"])
+def test_tree_regressor(limosa, tmp_path, aggregate):
+    check(limosa, tmp_path, "TreeEnsembleRegressor", [samples()], domain="ai.onnx.ml", n_targets=2,
+          aggregate_function=aggregate, base_values=[0.5, -1.0], **forest("target"))
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_tree_classifier(limosa, tmp_path, classes):
+    check(limosa, tmp_path, "TreeEnsembleClassifier", [samples()], outputs=2, domain="ai.onnx.ml",
+          classlabels_int64s=list(range(10, 10 + classes)), exact=True, **forest("class", classes))
+
+
+@pytest.mark.parametrize("transform", ["NONE", "LOGISTIC", "SOFTMAX"])
+def test_linear_models(limosa, tmp_path, transform):
+    weights = [float(w) for w in floats(12)]
+    check(limosa, tmp_path, "LinearRegressor", [floats(6, 4)], domain="ai.onnx.ml", targets=3,
+          coefficients=weights, intercepts=[0.1, 0.2, 0.3], post_transform=transform)
+    check(limosa, tmp_path, "LinearClassifier", [floats(6, 4)], outputs=2, domain="ai.onnx.ml",
+          classlabels_ints=[4, 5, 6], coefficients=weights, intercepts=[0.1, 0.2, 0.3],
+          post_transform=transform, exact=True)
+
+
+@pytest.mark.parametrize("norm", ["MAX", "L1", "L2"])
+def test_features(limosa, tmp_path, norm):
+    x = floats(6, 3)
+    check(limosa, tmp_path, "Normalizer", [x], domain="ai.onnx.ml", norm=norm)
+    check(limosa, tmp_path, "Scaler", [x], domain="ai.onnx.ml", offset=[1.0, 2.0, 3.0],
+          scale=[0.5, 1.0, 2.0])
+    check(limosa, tmp_path, "OneHotEncoder", [np.array([[1, 2], [5, 3]])], domain="ai.onnx.ml",
+          cats_int64s=[3, 1, 2])
+    check(limosa, tmp_path, "Imputer", [samples()], domain="ai.onnx.ml", replaced_value_float=float("nan"),
+          imputed_value_floats=[1.0, 2.0, 3.0, 4.0])
+    check(limosa, tmp_path, "LabelEncoder", [np.array([1, 4, 2])], domain="ai.onnx.ml",
+          keys_int64s=[1, 2], values_floats=[0.5, 1.5], default_float=-2.0)
+
+
+def test_max_roi_pool(limosa, tmp_path):
+    corners = RANDOM.integers(0, 20, (6, 2))
+    rois = np.concatenate([RANDOM.integers(0, 2, (6, 1)), corners,
+                           corners + RANDOM.integers(0, 30, (6, 2))], 1).astype(np.float32)
+    check(limosa, tmp_path, "MaxRoiPool", [floats(2, 3, 12, 16), rois], domain="",
+          pooled_shape=[3, 2], spatial_scale=0.5)
+
+
+def test_multinomial(limosa, tmp_path):
+    """Draws follow the probabilities; onnxruntime draws others."""
+    node = helper.make_node("Multinomial", ["x"], ["y"], sample_size=4000, dtype=7)
+    graph = helper.make_graph(
+        [node], "draws", [helper.make_tensor_value_info("x", 1, [2, 3])],
+        [onnx.ValueInfoProto(name="y")])
+    path = tmp_path / "model.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    wanted = np.array([[0.1, 0.2, 0.7], [0.5, 0.5, 0.0]], np.float32)
+    draws = limosa.load(path).run({"x": np.log(wanted + 1e-30)})["y"]
+    shares = np.stack([np.bincount(row, minlength=3) for row in draws]) / 4000
+    np.testing.assert_allclose(shares, wanted, atol=0.04)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_dropout(limosa, tmp_path, training):
+    """A part is left out, and the rest makes up for it."""
+    node = helper.make_node("Dropout", ["x", "ratio", "training"], ["y", "mask"], seed=3)
+    graph = helper.make_graph(
+        [node], "dropout",
+        [helper.make_tensor_value_info("x", 1, [100, 100]),
+         helper.make_tensor_value_info("ratio", 1, []),
+         helper.make_tensor_value_info("training", 9, [])],
+        [onnx.ValueInfoProto(name="y"), onnx.ValueInfoProto(name="mask")])
+    path = tmp_path / "model.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    x = floats(100, 100)
+    got = limosa.load(path).run({"x": x, "ratio": scalar(0.25), "training": np.array(training)})
+    assert abs(got["mask"].mean() - (0.75 if training else 1)) < 0.02
+    np.testing.assert_allclose(got["y"], np.where(got["mask"], x / (0.75 if training else 1), 0), rtol=1e-6)
