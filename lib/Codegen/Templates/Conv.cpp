@@ -10,6 +10,7 @@
 #include "Products.h"
 #include "limosa/Codegen/Packing.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "llvm/ADT/STLExtras.h"
 
 using namespace mlir;
@@ -78,6 +79,8 @@ private:
     }
     MemA = P.Copy ? KB.scratch(P.copyElements(), P.AccType)
                   : KB.input(P.View->Argument.getArgNumber()).Memref;
+    if (P.chunks() > 1)
+      MemSums = KB.scratch(P.sumElements(), P.AccType);
     auto IsUnsigned = [](Value V) {
       return cast<RankedTensorType>(V.getType())
           .getElementType()
@@ -93,11 +96,14 @@ private:
     Layout.Lanes = lanes();
     Layout.Groups = P.Groups;
     Layout.Offset = *Filter.Offset.constant();
-    SmallVector<unsigned> K;
+    // A chunk of channels lies together, with the window's positions in it.
+    SmallVector<unsigned> K = {1};
     for (unsigned D = 2; D < Filter.Dims.size(); ++D)
       K.push_back(D);
     K.push_back(1);
     Layout.K = *panelDims(Filter, K);
+    Layout.K.front() = {P.chunks(), Layout.K.front().Stride * P.ChunkChannels};
+    Layout.K.back().Extent = P.ChunkChannels;
     Layout.Columns = *panelDims(Filter, {0u});
     return Layout;
   }
@@ -122,26 +128,53 @@ private:
     KB.forLoop(FirstGroup, EndGroup, 1, [&](Value G) {
       Group = G;
       Value Channel = M.mul(G, KB.constant(P.GroupChannels));
-      clipTaps(Z, Plane, KB.constant(1));
-      clipTaps(Y, FirstY, KB.constant(P.BlockLines));
-      if (P.Copy)
-        copyImage(Channel);
-      OffsetA =
-          P.Copy ? KB.constant(0) : mulAdd(inputOrigin(), Channel, P.PitchC);
       OffsetB = M.mul(P.PackedFilter ? G : M.sub(G, FirstGroup),
                       KB.constant(GroupElements));
-      auto Rows = [&](Value Row, unsigned Count) {
-        RowAddress At = rowAddress(Row, Count);
-        clipTaps(X, M.add(FirstX, Row), KB.constant(Count));
-        forPanels(Panels, [&](Value Panel, ArrayRef<Value> Masks) {
-          emitRegisterTile(Row, Count, At, Panel, Masks);
+      clipTaps(Z, Plane, KB.constant(1));
+      clipTaps(Y, FirstY, KB.constant(P.BlockLines));
+      if (P.chunks() == 1) {
+        enterChunk(Channel);
+        forTiles([&](const RegisterTile &T) { finish(T, accumulate(T, {})); });
+        return;
+      }
+      fillZeros(MemSums, KB.constant(0), KB.constant(P.sumElements()));
+      KB.forLoop(KB.constant(0), KB.constant(P.chunks()), 1, [&](Value Chunk) {
+        FirstChannel = M.mul(Chunk, KB.constant(P.ChunkChannels));
+        enterChunk(M.add(Channel, FirstChannel));
+        forTiles([&](const RegisterTile &T) {
+          storeSums(T, accumulate(T, loadSums(T)));
         });
-      };
-      forPhases([&] {
-        forRowTiles(FirstTile, EndTile, Rows);
-        if (MayHaveTail)
-          forRowTail(TailRow, TotalRows, WantTail, Rows);
       });
+      forTiles([&](const RegisterTile &T) { finish(T, loadSums(T)); });
+    });
+  }
+
+  /// Makes MemA from OffsetA on begin with channel `First` of the image.
+  void enterChunk(Value First) {
+    if (P.Copy)
+      copyImage(First);
+    OffsetA = P.Copy ? KB.constant(0) : mulAdd(inputOrigin(), First, P.PitchC);
+  }
+
+  struct RegisterTile {
+    Value Row;
+    unsigned Rows;
+    Value Panel;
+    ArrayRef<Value> Masks;
+  };
+
+  void forTiles(llvm::function_ref<void(const RegisterTile &)> Body) {
+    auto Rows = [&](Value Row, unsigned Count) {
+      Address = rowAddress(Row, Count);
+      clipTaps(X, M.add(FirstX, Row), KB.constant(Count));
+      forPanels(Panels, [&](Value Panel, ArrayRef<Value> Masks) {
+        Body({Row, Count, Panel, Masks});
+      });
+    };
+    forPhases([&] {
+      forRowTiles(FirstTile, EndTile, Rows);
+      if (MayHaveTail)
+        forRowTail(TailRow, TotalRows, WantTail, Rows);
     });
   }
 
@@ -249,9 +282,9 @@ private:
                   M.remU(Pixel, Width), StepX);
   }
 
-  void emitRegisterTile(Value Row, unsigned Rows, const RowAddress &At,
-                        Value Panel, ArrayRef<Value> Masks) {
+  SmallVector<Value> accumulate(const RegisterTile &T, ArrayRef<Value> Init) {
     MicroKernel Kernel;
+    Kernel.Init.assign(Init.begin(), Init.end());
     Kernel.Lanes = lanes();
     Kernel.AccType = P.AccType;
     Kernel.A = MemA;
@@ -261,23 +294,64 @@ private:
         P.PackedFilter ? elementTypeOf(Op.getFilter()) : P.AccType;
     Kernel.UnsignedA = UnsignedA;
     Kernel.UnsignedB = UnsignedB;
-    int64_t Width = int64_t(Masks.size()) * lanes();
+    int64_t Width = int64_t(T.Masks.size()) * lanes();
     Reduction Sum = reductionOver(Width);
     Kernel.Loops = Sum.Loops;
-    Kernel.OffsetA = M.add(M.add(OffsetA, At.Base), Sum.OffsetA);
-    Kernel.RowOffsets = At.Offsets;
-    Value InBlock = P.PackedFilter ? Panel : M.sub(Panel, Panels.First);
+    Kernel.OffsetA = M.add(M.add(OffsetA, Address.Base), Sum.OffsetA);
+    Kernel.RowOffsets = Address.Offsets;
+    Value InBlock = P.PackedFilter ? T.Panel : M.sub(T.Panel, Panels.First);
     Kernel.OffsetB =
         M.add(OffsetB, M.mul(InBlock, KB.constant(P.depth() * panelColumns())));
     Kernel.OffsetB = M.add(Kernel.OffsetB, Sum.OffsetB);
-    for (unsigned V = 0; V < Masks.size(); ++V)
+    if (P.chunks() > 1)
+      Kernel.OffsetB =
+          M.add(Kernel.OffsetB,
+                M.mul(FirstChannel, KB.constant(P.windowPositions() * Width)));
+    for (unsigned V = 0; V < T.Masks.size(); ++V)
       Kernel.VectorOffsets.push_back(B.getIndexAttr(V * lanes()));
-    SmallVector<Value> Acc = emitMicroKernel(B, KB.loc(), Kernel);
+    return emitMicroKernel(B, KB.loc(), Kernel);
+  }
 
+  /// Calls `Body` with the place of each vector of the tile's partial sums.
+  void forSums(const RegisterTile &T, llvm::function_ref<void(Value)> Body) {
+    Value Row = T.Row;
+    if (P.Order == PixelOrder::Linear)
+      Row = M.sub(Row, M.mul(FirstTile, KB.constant(Tile.Rows)));
+    Value Block = KB.constant(0);
+    for (unsigned D : {Z, Y, X})
+      if (P.Axes[D].Phases > 1)
+        Block = M.add(M.mul(Block, KB.constant(P.Axes[D].Phases)), Phase[D]);
+    Row = M.add(M.mul(Block, KB.constant(P.blockPixels())), Row);
+    int64_t Pitch = P.Panels * panelColumns();
+    Value At =
+        M.add(M.mul(Row, KB.constant(Pitch)),
+              M.mul(M.sub(T.Panel, Panels.First), KB.constant(panelColumns())));
+    for (unsigned R = 0; R < T.Rows; ++R)
+      for (unsigned V = 0; V < T.Masks.size(); ++V)
+        Body(M.add(At, KB.constant(R * Pitch + V * lanes())));
+  }
+  SmallVector<Value> loadSums(const RegisterTile &T) {
+    auto Ty = VectorType::get({int64_t(lanes())}, P.AccType);
+    SmallVector<Value> Sums;
+    forSums(T, [&](Value At) {
+      Sums.push_back(vector::LoadOp::create(B, KB.loc(), Ty, MemSums, At));
+    });
+    return Sums;
+  }
+  void storeSums(const RegisterTile &T, ArrayRef<Value> Sums) {
+    forSums(T, [&](Value At) {
+      vector::StoreOp::create(B, KB.loc(), Sums.front(), MemSums, At);
+      Sums = Sums.drop_front();
+    });
+  }
+
+  /// The epilogue.
+  void finish(const RegisterTile &T, ArrayRef<Value> Acc) {
+    ArrayRef<Value> Masks = T.Masks;
     Value Column = M.add(M.mul(Group, KB.constant(P.GroupColumns)),
-                         M.mul(Panel, KB.constant(panelColumns())));
-    for (unsigned R = 0; R < Rows; ++R) {
-      Value Pixel = M.add(Row, KB.constant(R));
+                         M.mul(T.Panel, KB.constant(panelColumns())));
+    for (unsigned R = 0; R < T.Rows; ++R) {
+      Value Pixel = M.add(T.Row, KB.constant(R));
       Pixels At = P.hasPhases() ? pixelOfPhase(Pixel) : Pixels{};
       for (unsigned V = 0; V < Masks.size(); ++V) {
         Value First = M.add(Column, KB.constant(V * lanes()));
@@ -387,6 +461,9 @@ private:
   Value Group, FirstTile, EndTile, TotalRows, TailRow, WantTail;
   bool MayHaveTail = true;
   Value OffsetA, OffsetB;
+  Value FirstChannel; ///< of the chunk, in its group
+  RowAddress Address; ///< of the register tile
+  Value MemSums;
 };
 
 } // namespace

@@ -88,10 +88,11 @@ void ConvCopies::copyLine(Value Inside, Value InZ, Value InY, Value PosX,
     // Lo may lie beyond the line when the whole line is padding.
     Value First = M.min(M.max(PlaceOf(Lo), Zero), All);
     Value Last = M.min(M.max(PlaceOf(Hi), First), All);
-    fillZeros(To, M.mul(First, Pitch));
-    fillZeros(M.add(To, M.mul(Last, Pitch)), M.mul(M.sub(All, Last), Pitch));
+    fillZeros(MemA, To, M.mul(First, Pitch));
+    fillZeros(MemA, M.add(To, M.mul(Last, Pitch)),
+              M.mul(M.sub(All, Last), Pitch));
   } else {
-    fillZeros(To, M.mul(All, Pitch));
+    fillZeros(MemA, To, M.mul(All, Pitch));
   }
   copyPixels(Lo, Hi, InZ, InY, Channel,
              [&](Value I) { return M.add(To, M.mul(PlaceOf(I), Pitch)); });
@@ -116,7 +117,7 @@ void ConvCopies::copyPixels(Value Lo, Value Hi, Value InZ, Value InY,
     return KB.broadcast(widenTo(KB, V, P.AccType, UnsignedA), lanes());
   };
   const Axis &AX = P.Axes[X];
-  int64_t Channels = P.GroupChannels;
+  int64_t Channels = P.ChunkChannels;
   bool ChannelsLast = !P.View || P.View->Dims[1].Stride.isConstant(1);
   // Whole lines of pixels are one run of memory.
   if (P.View && ChannelsLast && AX.InDilation == 1 &&
@@ -128,7 +129,7 @@ void ConvCopies::copyPixels(Value Lo, Value Hi, Value InZ, Value InY,
     Value From = mulAdd(viewOffset(InZ, InY), Lo, Channels);
     forVectors(Count, [&](Value I, Value Mask) {
       Value V = KB.load(In, Index{M.add(From, I), 1, {}}, Lanes{lanes(), Mask});
-      storeCopy(widenTo(KB, V, P.AccType, UnsignedA), M.add(To, I), Mask);
+      storeTo(MemA, widenTo(KB, V, P.AccType, UnsignedA), M.add(To, I), Mask);
     });
     return;
   }
@@ -136,10 +137,10 @@ void ConvCopies::copyPixels(Value Lo, Value Hi, Value InZ, Value InY,
     KB.forLoop(Lo, Hi, 1, [&](Value I) {
       Value To = PlaceOf(I);
       forVectors(KB.constant(Channels), [&](Value C, Value Mask) {
-        storeCopy(
-            PullAt(CoordsOf(Index{M.add(Channel, C), 1, {}}, M.uniform(I)),
-                   Mask),
-            M.add(To, C), Mask);
+        storeTo(MemA,
+                PullAt(CoordsOf(Index{M.add(Channel, C), 1, {}}, M.uniform(I)),
+                       Mask),
+                M.add(To, C), Mask);
       });
     });
     return;
@@ -169,18 +170,19 @@ Value ConvCopies::viewOffset(Value InZ, Value InY) {
   return At;
 }
 
-void ConvCopies::storeCopy(Value V, Value At, Value Mask) {
+void ConvCopies::storeTo(Value Memory, Value V, Value At, Value Mask) {
   if (Mask)
-    vector::MaskedStoreOp::create(B, KB.loc(), MemA, At, Mask, V);
+    vector::MaskedStoreOp::create(B, KB.loc(), Memory, At, Mask, V);
   else
-    vector::StoreOp::create(B, KB.loc(), V, MemA, At);
+    vector::StoreOp::create(B, KB.loc(), V, Memory, At);
 }
 
-void ConvCopies::fillZeros(Value To, Value Count) {
+void ConvCopies::fillZeros(Value Memory, Value To, Value Count) {
   auto Ty = VectorType::get({int64_t(lanes())}, P.AccType);
   Value Zero = KB.splat(B.getZeroAttr(P.AccType), Ty);
-  forVectors(Count,
-             [&](Value I, Value Mask) { storeCopy(Zero, M.add(To, I), Mask); });
+  forVectors(Count, [&](Value I, Value Mask) {
+    storeTo(Memory, Zero, M.add(To, I), Mask);
+  });
 }
 
 /// Whole vectors of [0, Count), then one masked step.
@@ -197,7 +199,6 @@ void ConvCopies::forVectors(Value Count,
 /// packed constants.
 void ConvCopies::packFilter(Value FirstGroup, Value EndGroup) {
   auto Filter = cast<RankedTensorType>(Op.getFilter().getType());
-  int64_t Positions = P.depth() / P.GroupChannels;
   KB.forLoop(FirstGroup, EndGroup, 1, [&](Value G) {
     Value Base = M.mul(M.sub(G, FirstGroup), KB.constant(GroupElements));
     forPanels(Panels, [&](Value Panel, ArrayRef<Value> Masks) {
@@ -206,29 +207,37 @@ void ConvCopies::packFilter(Value FirstGroup, Value EndGroup) {
                                    KB.constant(P.depth() * panelColumns())));
       Value First = M.add(M.mul(G, KB.constant(P.GroupColumns)),
                           M.mul(Panel, KB.constant(panelColumns())));
-      KB.forLoop(KB.constant(0), KB.constant(Positions), 1, [&](Value W) {
-        KB.forLoop(
-            KB.constant(0), KB.constant(P.GroupChannels), 1, [&](Value C) {
-              Value Row = M.add(M.mul(W, KB.constant(P.GroupChannels)), C);
-              for (unsigned V = 0; V < Masks.size(); ++V) {
-                Coords At(Filter.getRank());
-                At.PerDim[0] =
-                    Index{M.add(First, KB.constant(V * lanes())), 1, {}};
-                At.PerDim[1] = M.uniform(C);
-                IndexGroup Window;
-                for (int64_t D = 2; D < Filter.getRank(); ++D)
-                  Window.Dims.push_back(D);
-                Window.Linear = M.uniform(W);
-                At.Groups.push_back(Window);
-                Value F =
-                    Pull.pull(Op.getFilter(), At, Lanes{lanes(), Masks[V]});
-                F = KB.broadcast(widenTo(KB, F, P.AccType, UnsignedB), lanes());
-                Value Place = M.add(M.mul(Row, KB.constant(Width)),
-                                    KB.constant(V * lanes()));
-                vector::StoreOp::create(B, KB.loc(), F, MemB, M.add(To, Place));
-              }
-            });
-      });
+      KB.forLoop(
+          KB.constant(0), KB.constant(P.windowPositions()), 1, [&](Value W) {
+            KB.forLoop(
+                KB.constant(0), KB.constant(P.GroupChannels), 1, [&](Value C) {
+                  Value Channels = KB.constant(P.ChunkChannels);
+                  Value Chunk = M.divU(C, Channels);
+                  Value Place =
+                      M.add(M.mul(Chunk, KB.constant(P.windowPositions())), W);
+                  Value Row =
+                      M.add(M.mul(Place, Channels), M.remU(C, Channels));
+                  for (unsigned V = 0; V < Masks.size(); ++V) {
+                    Coords At(Filter.getRank());
+                    At.PerDim[0] =
+                        Index{M.add(First, KB.constant(V * lanes())), 1, {}};
+                    At.PerDim[1] = M.uniform(C);
+                    IndexGroup Window;
+                    for (int64_t D = 2; D < Filter.getRank(); ++D)
+                      Window.Dims.push_back(D);
+                    Window.Linear = M.uniform(W);
+                    At.Groups.push_back(Window);
+                    Value F =
+                        Pull.pull(Op.getFilter(), At, Lanes{lanes(), Masks[V]});
+                    F = KB.broadcast(widenTo(KB, F, P.AccType, UnsignedB),
+                                     lanes());
+                    Value Offset = M.add(M.mul(Row, KB.constant(Width)),
+                                         KB.constant(V * lanes()));
+                    vector::StoreOp::create(B, KB.loc(), F, MemB,
+                                            M.add(To, Offset));
+                  }
+                });
+          });
     });
   });
 }

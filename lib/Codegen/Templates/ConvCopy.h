@@ -21,8 +21,9 @@ protected:
       : ConvTaps(KB, Kernel, Op, P) {}
 
   /// Fills MemA with the part of the image under the block's windows, from
-  /// `Channel` on, GroupChannels of them.
+  /// `Channel` on, ChunkChannels of them.
   void copyImage(Value Channel);
+  void fillZeros(Value Memory, Value To, Value Count);
   /// Fills MemB with the column block's panels, in the layout of packed
   /// constants.
   void packFilter(Value FirstGroup, Value EndGroup);
@@ -44,8 +45,7 @@ private:
   void copyPixels(Value Lo, Value Hi, Value InZ, Value InY, Value Channel,
                   llvm::function_ref<Value(Value)> PlaceOf);
   Value viewOffset(Value InZ, Value InY);
-  void storeCopy(Value V, Value At, Value Mask);
-  void fillZeros(Value To, Value Count);
+  void storeTo(Value Memory, Value V, Value At, Value Mask);
   void forVectors(Value Count, llvm::function_ref<void(Value, Value)> Body);
 };
 

@@ -141,6 +141,7 @@ private:
     int64_t Bytes = P.AccType.getIntOrFloatBitWidth() / 8;
     int64_t PanelBytes = P.depth() * P.panelColumns() * Bytes;
     int64_t All = llvm::divideCeil(P.GroupColumns, P.panelColumns());
+    P.ChunkChannels = P.GroupChannels;
     if (P.Groups > 1) {
       P.Panels = All;
       P.BlockGroups =
@@ -149,8 +150,24 @@ private:
           llvm::divideCeil(P.Groups, llvm::divideCeil(P.Groups, P.BlockGroups));
       return;
     }
+    if (PanelBytes > BlockBytes)
+      PanelBytes /= chooseChunks(PanelBytes);
     P.Panels = std::clamp<int64_t>(BlockBytes / PanelBytes, 1, All);
     P.Panels = llvm::divideCeil(All, llvm::divideCeil(All, P.Panels));
+  }
+
+  /// Cuts K into even chunks of which several panels fit together, if the
+  /// channels allow it; returns how many.
+  int64_t chooseChunks(int64_t PanelBytes) {
+    constexpr int64_t PanelsTogether = 4, LeastChannels = 16;
+    int64_t Wanted = llvm::divideCeil(PanelBytes * PanelsTogether, BlockBytes);
+    for (int64_t Chunks = Wanted; P.GroupChannels / Chunks >= LeastChannels;
+         ++Chunks)
+      if (P.GroupChannels % Chunks == 0) {
+        P.ChunkChannels = P.GroupChannels / Chunks;
+        return Chunks;
+      }
+    return 1;
   }
 
   void chooseTiles() {
@@ -215,6 +232,12 @@ private:
           Cost += 2.0 * P.columnBlocks() * P.copiedLines() * X.span(Width) *
                   P.copiedPlanes() * P.BlockGroups * P.GroupChannels /
                   P.Regs.Lanes;
+        // A block reads its part of the filter from further away than the
+        // second-level cache.
+        constexpr double FarBytesPerCycle = 4;
+        if (P.chunks() > 1)
+          Cost += double(P.depth()) * P.GroupColumns *
+                  P.AccType.getIntOrFloatBitWidth() / 8 / FarBytesPerCycle;
         // Storing and calling.
         Cost += P.phases() *
                 (2.0 * Pixels * P.Groups * P.GroupColumns / P.Regs.Lanes + 200);
@@ -241,7 +264,7 @@ private:
       return;
     }
     int64_t Bytes = P.AccType.getIntOrFloatBitWidth() / 8;
-    int64_t Pixel = P.GroupChannels;
+    int64_t Pixel = P.ChunkChannels;
     // Neighbouring output pixels must not share cache sets.
     if (Pixel * X.Stride * Bytes % 2048 == 0)
       Pixel += 64 / Bytes;
@@ -326,6 +349,22 @@ DimExpr ConvPlan::pixelBlocks() const {
 
 DimExpr ConvPlan::planes() const {
   return Order == PixelOrder::Linear ? DimExpr(1) : Axes[Z].Out;
+}
+
+int64_t ConvPlan::blockPixels() const {
+  switch (Order) {
+  case PixelOrder::Linear:
+    return (BlockLines + 1) * Tile.Rows; // and the rows that are left
+  case PixelOrder::Lines:
+    return BlockLines * BlockWidth;
+  case PixelOrder::Segment:
+    break;
+  }
+  return BlockWidth;
+}
+
+int64_t ConvPlan::sumElements() const {
+  return chunks() == 1 ? 0 : phases() * blockPixels() * Panels * panelColumns();
 }
 
 int64_t ConvPlan::copyElements() const {

@@ -79,6 +79,10 @@ struct ConvPlan {
   bool PackedFilter = false; ///< constant, packed when the model is compiled
   DimExpr Batch;
   int64_t Groups = 1, GroupChannels = 1, GroupColumns = 1;
+  /// Where a panel of the filter is larger than the second-level cache, K is
+  /// cut into chunks of this many channels, and a tile's partial sums are in
+  /// memory between them.
+  int64_t ChunkChannels = 1;
   DimExpr PitchC = 1;
 
   mlir::Type AccType;
@@ -92,10 +96,16 @@ struct ConvPlan {
   int64_t Panels = 1;      ///< of a column block, when there is one group
   int64_t BlockGroups = 1; ///< groups of a column block
 
-  int64_t depth() const {
-    return Axes[Z].Window * Axes[Y].Window * Axes[X].Window * GroupChannels;
+  int64_t windowPositions() const {
+    return Axes[Z].Window * Axes[Y].Window * Axes[X].Window;
   }
+  int64_t depth() const { return windowPositions() * GroupChannels; }
   int64_t panelColumns() const { return int64_t(Tile.Vectors) * Regs.Lanes; }
+  int64_t chunks() const { return GroupChannels / ChunkChannels; }
+  /// Most pixels of a block.
+  int64_t blockPixels() const;
+  /// Elements of a tile's partial sums; 0 if there is one chunk.
+  int64_t sumElements() const;
   /// Whether the copy has a plane (Z) or line (Y) for each window position
   /// instead of each input position that the windows span: what lies between
   /// the positions of a dilated window is not copied.

@@ -99,8 +99,8 @@ ConvTaps::Reduction ConvTaps::reductionOver(int64_t PanelWidth) {
   };
   Reduction R;
   R.OffsetA = R.OffsetB = KB.constant(0);
-  Add(B.getIndexAttr(P.GroupChannels), P.PitchC, PanelWidth);
-  int64_t StepB = PanelWidth * P.GroupChannels;
+  Add(B.getIndexAttr(P.ChunkChannels), P.PitchC, PanelWidth);
+  int64_t StepB = PanelWidth * P.ChunkChannels;
   for (unsigned D : {X, Y, Z}) {
     Add(Window[D].Count, P.windowPitch(D), StepB * P.Axes[D].Phases);
     R.OffsetA = M.add(R.OffsetA, Window[D].OffsetA);

@@ -227,6 +227,25 @@ TEST_P(ConvTest, Dilations) {
   check(Odd, GetParam());
 }
 
+/// Panels of the filter beyond the second-level cache: K in chunks.
+TEST_P(ConvTest, ManyChannels) {
+  for (const char *Symbolic : {"", "23"})
+    for (bool Last : {true, false}) {
+      Case C({1, 1536, 5, 6}, {40, 1536, 3, 3}, 1, 1);
+      C.Symbolic = Symbolic;
+      C.ChannelsLast = Last;
+      check(C, GetParam());
+    }
+  check({{1, 1536, 5, 6}, {72, 1536, 3, 3}, 1}, GetParam());
+  check({{1, 16384, 3, 5}, {20, 16384, 1, 1}}, GetParam());
+  Case Transposed({1, 1536, 3, 4}, {20, 1536, 4, 4}, 1, 2);
+  Transposed.InDilation = {2, 2};
+  check(Transposed, GetParam());
+  Case Runtime({1, 1536, 4, 5}, {40, 1536, 3, 3}, 1, 1);
+  Runtime.ConstantFilter = false;
+  check(Runtime, GetParam());
+}
+
 /// Transposed convolutions: zeros between the elements of the input.
 TEST_P(ConvTest, Phases) {
   auto Transposed = [&](Case C, std::vector<int64_t> Spread,
