@@ -93,6 +93,16 @@ HostTensor::HostTensor(DType Type, std::vector<int64_t> Sizes)
       static_cast<uint8_t *>(std::aligned_alloc(64, Rounded ? Rounded : 64)));
 }
 
+runtime::Status HostTensor::make(DType Type, std::vector<int64_t> Dims,
+                                 HostTensor &Out) {
+  std::string What = describe(Type, Dims);
+  auto Size = byteSize(Type, Dims);
+  if (!Size)
+    return runtime::invalidArgument(What + " is too large");
+  Out = HostTensor(Type, std::move(Dims));
+  return Out.data() ? runtime::Status() : runtime::outOfMemory(*Size, What);
+}
+
 int64_t HostTensor::elements() const {
   int64_t Elements = 1;
   for (int64_t Dim : Dims)

@@ -4,6 +4,7 @@
 #ifndef LIMOSA_TOOLS_HOSTTENSOR_H
 #define LIMOSA_TOOLS_HOSTTENSOR_H
 
+#include "limosa/Runtime/Status.h"
 #include "limosa/Support/DType.h"
 #include "limosa/limosa.h"
 
@@ -18,8 +19,12 @@ namespace limosa::tool {
 class HostTensor {
 public:
   HostTensor() = default;
-  /// Uninitialised. The caller has checked with `byteSize` that it fits.
+  /// Uninitialised, for a shape of which an array exists already.
   HostTensor(DType Type, std::vector<int64_t> Dims);
+  /// The same for a shape that a file or a user gave: an error if it is too
+  /// large.
+  static runtime::Status make(DType Type, std::vector<int64_t> Dims,
+                              HostTensor &Out);
 
   DType type() const { return Type; }
   const std::vector<int64_t> &dims() const { return Dims; }

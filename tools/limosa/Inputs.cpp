@@ -200,13 +200,12 @@ Status tool::randomTensor(DType Type, const std::vector<int64_t> &Dims,
        size_t(Read) != Spec.size() || !(Low < High)))
     return invalidArgument("write random or random:LOW:HIGH, not '" + Spec +
                            "'");
-  if (!HostTensor::byteSize(Type, Dims))
-    return invalidArgument(describe(Type, Dims) + " is too large");
   if (dtypeBits(Type) < 8 || (isFloat(Type) && dtypeBits(Type) < 16))
     return {LIMOSA_STATUS_UNSUPPORTED,
             "random " + std::string(dtypeName(Type)) +
                 " values are not supported; give a file"};
-  Out = HostTensor(Type, Dims);
+  if (Status S = HostTensor::make(Type, Dims, Out))
+    return S;
   std::mt19937_64 Engine(Seed);
   std::normal_distribution<double> Normal;
   std::uniform_real_distribution<double> Uniform(Low, High);

@@ -137,7 +137,8 @@ Status tool::parseNpy(std::span<const uint8_t> Bytes, const std::string &What,
   const uint64_t Payload = Bytes.size() - Start - Length;
   if (!Size || *Size > Payload)
     return Damaged("it ends before its last element");
-  Out = HostTensor(Type, std::move(Dims));
+  if (Status S = HostTensor::make(Type, std::move(Dims), Out))
+    return S;
   const uint8_t *Data = Bytes.data() + Start + Length;
   if (Fortran && Out.dims().size() > 1)
     fromFortran(Data, Out);

@@ -252,15 +252,18 @@ Status Session::run(const std::vector<NamedTensor> &Arguments,
   if (Status S = runRaw(Arguments, Raw))
     return S;
   Results.clear();
+  Status Copied;
   for (size_t I = 0; I < Raw.size(); ++I) {
-    HostTensor Value(DType(Raw[I].dtype),
-                     {Raw[I].dims, Raw[I].dims + Raw[I].rank});
-    if (Raw[I].data && Value.bytes())
+    HostTensor Value;
+    if (!Copied)
+      Copied = HostTensor::make(
+          DType(Raw[I].dtype), {Raw[I].dims, Raw[I].dims + Raw[I].rank}, Value);
+    if (!Copied && Raw[I].data && Value.bytes())
       std::memcpy(Value.data(), Raw[I].data, Value.bytes());
     limosa_tensor_release(&Raw[I]);
     Results.push_back({Outputs[I].Name, std::move(Value)});
   }
-  return {};
+  return Copied;
 }
 
 Status Session::runOnly(const std::vector<NamedTensor> &Arguments) {
