@@ -266,7 +266,14 @@ void KernelBuilder::store(const TensorView &View, const Index &Offset, Value V,
   if (L.isScalar() || Offset.isUniform()) {
     if (isa<VectorType>(V.getType()))
       V = vector::ExtractOp::create(B, Loc, V, 0);
-    memref::StoreOp::create(B, Loc, V, View.Memref, Offset.Base);
+    auto Store = [&] {
+      memref::StoreOp::create(B, Loc, V, View.Memref, Offset.Base);
+    };
+    // A mask may leave out all lanes.
+    if (L.Mask)
+      ifThen(vector::ExtractOp::create(B, Loc, L.Mask, 0), Store);
+    else
+      Store();
     return;
   }
   V = broadcast(V, L.Count);

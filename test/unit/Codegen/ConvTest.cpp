@@ -266,6 +266,8 @@ TEST_P(ConvTest, Phases) {
   Transposed({{1, 24, 5, 6}, {40, 24, 3, 3}}, {2, 2}, {1, 1}, {2, 2});
   Transposed({{1, 24, 5, 6}, {40, 24, 3, 3}}, {2, 2}, {1, 1}, {1, 1});
   Transposed({{1, 8, 5, 6}, {3, 8, 5, 2}}, {3, 1}, {2, 0}, {3, 1});
+  // One channel; the last line of a phase lies outside the result.
+  Transposed({{1, 16, 7, 7}, {1, 16, 3, 5}}, {2, 1}, {2, 4}, {2, 4});
   // Phases without any position.
   Transposed({{1, 8, 4, 5}, {24, 8, 1, 1}}, {2, 3}, {0, 0}, {1, 2});
   Transposed({{1, 8, 4, 5}, {24, 8, 2, 2}}, {3, 3}, {0, -1}, {0, 2});
