@@ -34,6 +34,14 @@ Failed Node::fail(const Twine &Reason) {
   I.refuse(P, Opset, Reason + Hint);
   return {};
 }
+
+DimExpr Node::dim(unsigned K, int64_t D) {
+  if (D >= 0 && D < rank(K))
+    return getDim(type(K), D);
+  fail("input " + Twine(K) + " has only " + Twine(rank(K)) + " dimensions");
+  return 1;
+}
+
 StringRef Node::op() const { return P.op_type(); }
 StringRef Node::name() const { return P.name(); }
 

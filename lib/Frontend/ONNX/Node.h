@@ -61,7 +61,9 @@ public:
   Type elem(unsigned K) const { return type(K).getElementType(); }
   int64_t rank(unsigned K) const { return type(K).getRank(); }
   Dims dims(unsigned K) const { return getDims(type(K)); }
-  DimExpr dim(unsigned K, int64_t D) const { return getDim(type(K), D); }
+  /// A dimension; notes a failure where the input has no such one, since few
+  /// handlers look at the rank before.
+  DimExpr dim(unsigned K, int64_t D);
   Value in(unsigned K);
   /// All inputs that are given, as values.
   SmallVector<Value> allIn();

@@ -137,6 +137,15 @@ TEST(HostileModel, ShapesThatDoNotFit) {
   expectError(Reshape, "cannot be reshaped");
 }
 
+TEST(HostileModel, DimensionsThatAreNotThere) {
+  ModelBuilder Resize;
+  Resize.input("x", {"1", "1", "2", "4"});
+  Resize.input("scales", {});
+  Resize.node("Resize", {"x", "", "scales"}, {"y"});
+  Resize.output("y");
+  expectError(Resize, "input 2 has only 0 dimensions");
+}
+
 TEST(HostileModel, FunctionsThatExplode) {
   ModelBuilder M;
   // Each function calls the one below it ten times: 10^12 nodes.
