@@ -4,6 +4,9 @@
 #include "Npy.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
 #include <fmt/core.h>
 #include <random>
 
@@ -212,9 +215,17 @@ Status tool::randomTensor(DType Type, const std::vector<int64_t> &Dims,
   std::uniform_int_distribution<int64_t> Integer(
       Range ? int64_t(Low) : 0,
       Range ? std::max(int64_t(Low), int64_t(High) - 1) : 1);
-  for (int64_t I = 0, E = Out.elements(); I < E; ++I)
+  // Drawing is slow: large arrays repeat what was drawn, out of step with any
+  // likely dimension.
+  constexpr int64_t Period = 1000003;
+  const int64_t Drawn = std::min(Out.elements(), Period);
+  for (int64_t I = 0; I < Drawn; ++I)
     Out.set(I, !isFloat(Type) ? double(Integer(Engine))
                : Range        ? Uniform(Engine)
                               : Normal(Engine));
+  const uint64_t Filled = uint64_t(dtypeBytes(Type, Drawn));
+  for (uint64_t At = Filled; At < Out.bytes(); At += Filled)
+    std::memcpy(Out.data() + At, Out.data(),
+                std::min(Filled, Out.bytes() - At));
   return {};
 }
