@@ -85,6 +85,22 @@ def test_quantised_global_average(limosa, tmp_path):
            scalar(7, np.uint8)])
 
 
+def test_quantised_average(limosa, tmp_path):
+    check(limosa, tmp_path, "QLinearAveragePool",
+          [integers(np.uint8, 2, 5, 7, 7), scalar(0.05), scalar(3, np.uint8), scalar(0.04),
+           scalar(7, np.uint8)], kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
+
+
+@pytest.mark.parametrize("byte", [np.uint8, np.int8])
+def test_quantised_convolution(limosa, tmp_path, byte):
+    """With a zero point, padding stands for that."""
+    check(limosa, tmp_path, "QLinearConv",
+          [integers(byte, 2, 8, 9, 9), scalar(0.02), scalar(19, byte), integers(np.int8, 12, 4, 3, 3),
+           np.abs(floats(12)) * 0.01, np.zeros(12, np.int8), scalar(0.1), scalar(100, byte),
+           integers(np.int32, 12) // 2**20],
+          domain="", constants=(3, 4, 5, 8), pads=[1, 1, 1, 1], strides=[2, 1], group=2)
+
+
 def test_quantised_concat(limosa, tmp_path):
     check(limosa, tmp_path, "QLinearConcat",
           [scalar(0.05), scalar(3, np.uint8), integers(np.uint8, 2, 3), scalar(0.02),

@@ -172,7 +172,6 @@ llvm::ArrayRef<OpEntry> limosa::onnximport::controlOps() {
       {"", "If", 1, 1, 1, Bools, ifOp},
       {"", "Loop", 1, 0, -1, AnyType | Sequences, importLoop},
       {"", "Scan", 9, 1, -1, AnyType, importScan},
-      {"", "SequenceMap", 17, 1, -1, Sequences, importSequenceMap},
   };
   return Table;
 }

@@ -85,7 +85,7 @@ static FailureOr<Ints> kernelOf(Node &N, unsigned Filter) {
 }
 
 FailureOr<Value> limosa::onnximport::buildConv(Node &N, Value X, Value W,
-                                               Type Result) {
+                                               Type Result, Value Padding) {
   Dims XD = getDims(X), WD = getDims(W);
   if (XD.size() != WD.size() || XD.size() < 3)
     return N.fail("input and filter must have one rank of at least 3");
@@ -107,6 +107,14 @@ FailureOr<Value> limosa::onnximport::buildConv(Node &N, Value X, Value W,
     return N.fail("group does not divide the output channels");
   XD[1] = WD[1] * DimExpr(Group);
   X = N.as(X, XD);
+  if (Padding) {
+    Dims Low{DimExpr(0), DimExpr(0)}, High(Low);
+    llvm::append_range(Low, Win->Low);
+    llvm::append_range(High, Win->High);
+    X = N.B.pad(X, Padding, Low, High);
+    Win->Low.assign(Kernel->size(), DimExpr(0));
+    Win->High = Win->Low;
+  }
   infer::ConvAttrs A;
   A.Strides.assign(Win->Strides.begin(), Win->Strides.end());
   A.RhsDilation.assign(Win->Dilations.begin(), Win->Dilations.end());

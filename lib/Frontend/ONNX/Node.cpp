@@ -22,8 +22,12 @@ Node::Node(Importer &I, const onnx::NodeProto &P, Frame &F, int64_t Version)
 }
 
 Failed Node::fail(const Twine &Reason) {
-  // Perhaps a value is all that it takes.
+  // Perhaps a value is all that it takes. Looking for its input goes through
+  // the program, which is not done for every node of a large one.
+  constexpr size_t MaxHints = 32;
   llvm::SmallSetVector<StringRef, 2> Wanted;
+  if (I.numRefusals() >= MaxHints)
+    Unknown.clear();
   for (unsigned K : Unknown)
     Wanted.insert_range(I.inputsBehind(*Inputs[K]));
   std::string Hint;

@@ -104,11 +104,10 @@ static LogicalResult maxPool(Node &N) {
   return success();
 }
 
-static LogicalResult averagePool(Node &N) {
+FailureOr<Value> limosa::onnximport::buildAveragePool(Node &N, Value X) {
   auto W = poolWindows(N);
   if (failed(W))
     return failure();
-  Value X = N.in(0);
   Value Sum = slide(N, Combiner::Add, X, *W);
   bool CountPads = N.attr("count_include_pad", int64_t(0)) != 0,
        Ceil = N.attr("ceil_mode", int64_t(0)) != 0;
@@ -119,7 +118,7 @@ static LogicalResult averagePool(Node &N) {
     Cells *= W->Kernel[D];
   }
   if (!Padded || (CountPads && !Ceil))
-    return N.done(N.B.mulScalar(Sum, 1.0 / double(Cells)));
+    return N.B.mulScalar(Sum, 1.0 / double(Cells));
   // How many cells of each window count: those of the input, or with
   // count_include_pad also those of the declared pads (not of ceil_mode's).
   Dims Plane{DimExpr(1), DimExpr(1)};
@@ -142,7 +141,7 @@ static LogicalResult averagePool(Node &N) {
   } else {
     Plane.append(Shape.begin() + 2, Shape.end());
   }
-  Value Ones = N.B.full(1, Plane, N.elem(0));
+  Value Ones = N.B.full(1, Plane, getElementTypeOrSelf(X));
   Value Count = slide(N, Combiner::Add, Ones, Counted);
   Dims Out = getDims(Sum);
   Dims Flat(Out.begin() + 2, Out.end());
@@ -150,7 +149,12 @@ static LogicalResult averagePool(Node &N) {
   for (size_t D = 2; D < Out.size(); ++D)
     Positions.push_back(D);
   Count = N.B.broadcast(N.B.reshape(Count, Flat), Out, Positions);
-  return N.done(N.B.div(Sum, Count));
+  return N.B.div(Sum, Count);
+}
+
+static LogicalResult averagePool(Node &N) {
+  auto Y = buildAveragePool(N, N.in(0));
+  return failed(Y) ? failure() : N.done(*Y);
 }
 
 /// Root of a power, exact where it matters.

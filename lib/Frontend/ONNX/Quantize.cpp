@@ -354,6 +354,22 @@ static FailureOr<Value> integerConv(Node &N, unsigned X, unsigned W,
     return N.fail("operands must be 8-bit integers");
   if (noPoint(N, PointX) && noPoint(N, PointW))
     return buildConv(N, N.in(X), N.in(W), N.i32());
+  if (noPoint(N, PointW) && N.elem(PointX) == N.elem(X) &&
+      N.type(PointX).hasStaticShape() && N.type(PointX).getNumElements() == 1) {
+    // The bytes themselves, padded with what stands for 0; what the zero point
+    // adds to all results of a channel is taken off.
+    CoreBuilder &B = N.B;
+    Value Point = B.reshape(N.in(PointX), {});
+    auto Y = buildConv(N, N.in(X), N.in(W), N.i32(), Point);
+    if (failed(Y))
+      return failure();
+    Ints Others = llvm::to_vector(llvm::seq<int64_t>(1, N.rank(W)));
+    Value Sum = B.reduceSum(B.convert(N.in(W), N.i32()), Others);
+    Value Wide = B.broadcast(B.convert(Point, N.i32()), getDims(Sum), {});
+    Value Added = B.mul(Sum, Wide);
+    Dims Shape = getDims(*Y);
+    return B.sub(*Y, B.broadcast(N.as(Added, {Shape[1]}), Shape, {1}));
+  }
   auto A = centred(N, X, PointX, -1), B = centred(N, W, PointW, 0);
   if (failed(A) || failed(B))
     return failure();

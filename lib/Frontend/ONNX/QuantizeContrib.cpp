@@ -6,6 +6,7 @@
 
 #include "Quantize.h"
 #include "Registry.h"
+#include "Windows.h"
 
 using namespace mlir;
 using namespace limosa;
@@ -65,6 +66,16 @@ static LogicalResult qlinearGlobalAverage(Node &N) {
       llvm::to_vector(llvm::seq<int64_t>(First, First + N.rank(0) - 2));
   return requantized(N, N.B.reduceMean(*X, Spatial, /*KeepDims=*/true), 3, 4,
                      N.elem(0));
+}
+
+static LogicalResult qlinearAverage(Node &N) {
+  if (N.attr("channels_last", int64_t(0)))
+    return N.fail("channels_last is not supported");
+  auto X = dequantized(N, 0, 1, 2);
+  if (failed(X))
+    return failure();
+  auto Y = buildAveragePool(N, *X);
+  return failed(Y) ? failure() : requantized(N, *Y, 3, 4, N.elem(0));
 }
 
 /// Result's scale and point, then (x, scale, point) of each part.
@@ -266,6 +277,8 @@ llvm::ArrayRef<OpEntry> limosa::onnximport::quantizeContribOps() {
       {"com.microsoft", "QLinearSoftmax", 1, 4, 5, Integers, qlinearSoftmax},
       {"com.microsoft", "QLinearGlobalAveragePool", 1, 4, 5, Integers,
        qlinearGlobalAverage},
+      {"com.microsoft", "QLinearAveragePool", 1, 4, 5, Integers,
+       qlinearAverage},
       {"com.microsoft", "QLinearConcat", 1, 5, -1, Floats, qlinearConcat},
       {"com.microsoft", "QGemm", 1, 6, 9, Integers, qgemm},
       {"com.microsoft", "MatMulIntegerToFloat", 1, 4, 7, Integers,

@@ -11,39 +11,39 @@ using llvm::raw_ostream;
 using llvm::StringMap;
 using namespace limosa::onnximport;
 
-ArrayRef<ArrayRef<OpEntry>> limosa::onnximport::allOps() {
-  static const ArrayRef<OpEntry> Families[] = {elementwiseOps(),
-                                               activationOps(),
-                                               shapeOps(),
-                                               dataOps(),
-                                               gatherOps(),
-                                               selectOps(),
-                                               matmulOps(),
-                                               convOps(),
-                                               poolOps(),
-                                               normOps(),
-                                               reduceOps(),
-                                               recurrentOps(),
-                                               resizeOps(),
-                                               gridOps(),
-                                               fourierOps(),
-                                               controlOps(),
-                                               quantizeOps(),
-                                               attentionOps(),
-                                               randomOps(),
-                                               sequenceOps(),
-                                               castOps(),
-                                               lossOps(),
-                                               stateSpaceOps(),
-                                               flexAttentionOps(),
-                                               detectionOps(),
-                                               deformConvOps(),
-                                               linearAlgebraOps(),
-                                               treeOps(),
-                                               machineLearningOps(),
-                                               tfIdfOps(),
-                                               quantizeContribOps(),
-                                               transformerOps()};
+ArrayRef<OpFamily> limosa::onnximport::allOps() {
+  static const OpFamily Families[] = {{elementwiseOps()},
+                                      {activationOps()},
+                                      {shapeOps()},
+                                      {dataOps()},
+                                      {gatherOps()},
+                                      {selectOps()},
+                                      {matmulOps()},
+                                      {convOps()},
+                                      {poolOps()},
+                                      {normOps()},
+                                      {reduceOps()},
+                                      {recurrentOps()},
+                                      {resizeOps()},
+                                      {gridOps()},
+                                      {fourierOps()},
+                                      {controlOps(), "program"},
+                                      {quantizeOps()},
+                                      {attentionOps()},
+                                      {randomOps()},
+                                      {sequenceOps(), "import"},
+                                      {castOps()},
+                                      {lossOps()},
+                                      {stateSpaceOps()},
+                                      {flexAttentionOps()},
+                                      {detectionOps()},
+                                      {deformConvOps()},
+                                      {linearAlgebraOps()},
+                                      {treeOps()},
+                                      {machineLearningOps()},
+                                      {tfIdfOps()},
+                                      {quantizeContribOps()},
+                                      {transformerOps()}};
   return Families;
 }
 
@@ -51,8 +51,8 @@ ArrayRef<ArrayRef<OpEntry>> limosa::onnximport::allOps() {
 static const StringMap<SmallVector<const OpEntry *, 2>> &index() {
   static const auto *Index = [] {
     auto *Map = new StringMap<SmallVector<const OpEntry *, 2>>();
-    for (ArrayRef<OpEntry> Family : allOps())
-      for (const OpEntry &E : Family)
+    for (const OpFamily &Family : allOps())
+      for (const OpEntry &E : Family.Ops)
         (*Map)[(E.Domain + ":" + E.Op).str()].push_back(&E);
     for (auto &Rows : *Map)
       llvm::sort(Rows.second, [](const OpEntry *A, const OpEntry *B) {
@@ -135,7 +135,17 @@ void limosa::printOnnxOperators(raw_ostream &OS) {
         "What the front end imports: generated from its table by `limosa-opt "
         "--onnx-operators`. Types are those\nof the first input; an operator "
         "that is older than its row is refused with the version it needs.\n\n"
-        "| Domain | Operator | From opset | Types |\n|---|---|---|---|\n";
+        "`kernel`: in compiled kernels, also by way of a composite that a "
+        "device "
+        "may claim; `program`: control flow of the\nprogram; `import`: "
+        "followed "
+        "while importing, nothing of it is left to run.\n\n"
+        "| Domain | Operator | From opset | Types | Executor |\n"
+        "|---|---|---|---|---|\n";
+  llvm::StringMap<StringRef> Executors;
+  for (const OpFamily &Family : allOps())
+    for (const OpEntry &E : Family.Ops)
+      Executors[(E.Domain + ":" + E.Op).str()] = Family.Executor;
   SmallVector<StringRef> Keys;
   for (const auto &Rows : index())
     Keys.push_back(Rows.first());
@@ -144,6 +154,6 @@ void limosa::printOnnxOperators(raw_ostream &OS) {
     const auto &Rows = index().find(Key)->second;
     OS << "| " << (Rows[0]->Domain.empty() ? "ai.onnx" : Rows[0]->Domain)
        << " | " << Rows[0]->Op << " | " << Rows.back()->Since << " | "
-       << typesText(Rows[0]->Types) << " |\n";
+       << typesText(Rows[0]->Types) << " | " << Executors[Key] << " |\n";
   }
 }

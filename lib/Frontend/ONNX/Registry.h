@@ -46,7 +46,13 @@ uint8_t typeClass(Type ElementType);
 const OpEntry *findOp(StringRef Domain, StringRef Op, int64_t Opset);
 /// The lowest since_version in the table, for "needs opset N or later".
 std::optional<int64_t> lowestVersion(StringRef Domain, StringRef Op);
-llvm::ArrayRef<llvm::ArrayRef<OpEntry>> allOps();
+/// Operators that are done in one way: by kernels, by the program's control
+/// flow, or while importing.
+struct OpFamily {
+  llvm::ArrayRef<OpEntry> Ops;
+  llvm::StringLiteral Executor = "kernel";
+};
+llvm::ArrayRef<OpFamily> allOps();
 
 // The families.
 llvm::ArrayRef<OpEntry> elementwiseOps();

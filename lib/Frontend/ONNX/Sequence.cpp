@@ -314,6 +314,7 @@ llvm::ArrayRef<OpEntry> limosa::onnximport::sequenceOps() {
       {"", "SequenceLength", 11, 1, 1, Sequences, sequenceLength},
       {"", "ConcatFromSequence", 11, 1, 1, Sequences, concatFromSequence},
       {"", "SplitToSequence", 11, 1, 2, AnyType, splitToSequence},
+      {"", "SequenceMap", 17, 1, -1, Sequences, importSequenceMap},
       {"", "Optional", 15, 0, 1, AnyType | Sequences, optional},
       {"", "OptionalHasElement", 15, 0, 1, AnyType | Sequences,
        optionalHasElement},

@@ -22,8 +22,14 @@ struct Windows {
 
 FailureOr<Windows> readWindows(Node &N, llvm::ArrayRef<int64_t> Kernel);
 
-/// The convolution that the node's attributes describe.
-FailureOr<Value> buildConv(Node &N, Value X, Value W, Type Result);
+/// The convolution that the node's attributes describe. Padding is of zeros, or
+/// of the scalar Padding.
+FailureOr<Value> buildConv(Node &N, Value X, Value W, Type Result,
+                           Value Padding = {});
+
+/// The average pooling that the node's attributes describe; X has the shape of
+/// input 0.
+FailureOr<Value> buildAveragePool(Node &N, Value X);
 
 } // namespace limosa::onnximport
 
