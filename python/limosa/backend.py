@@ -33,6 +33,8 @@ _WANTED = re.compile(r"compiling needs the value of ((?:input '[^']*'(?:, )?)+)"
 # Elements that a sequence gave: all of a run of them where the star is.
 _ELEMENT = re.compile(r"^(?P<name>.*)\[(?P<at>\d+)(?P<run>\*?)\]$", re.S)
 _LARGE = 1 << 30
+# The reference interpreter is a plug-in, which is built beside the module.
+_REFERENCE = os.path.join(os.path.dirname(__file__), "liblimosa_reference.so")
 
 
 class Prepared(_BackendRep):
@@ -69,7 +71,9 @@ class Prepared(_BackendRep):
     def _load(self, specs: tuple[tuple[str, str], ...]) -> limosa.Model:
         if specs not in self._models:
             flags = {f"input.{name}": text for name, text in specs}
-            self._models[specs] = limosa.load(self._path, self._device, self._threads, flags=flags)
+            plugins = [_REFERENCE] if self._device == "reference" else []
+            self._models[specs] = limosa.load(
+                self._path, self._device, self._threads, flags=flags, plugins=plugins)
         return self._models[specs]
 
     def _note_wanted(self, error: Exception) -> bool:

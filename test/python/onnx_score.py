@@ -3,6 +3,7 @@
     .venv/bin/python test/python/onnx_score.py                      # both executors
     .venv/bin/python test/python/onnx_score.py --executor cpu --cases 'test_reduce.*'
     .venv/bin/python test/python/onnx_score.py --write              # docs/onnx-score.md, README
+    ... --results score.json --seconds 200    # some of it; run again to go on where it stopped
 
 Cases run by ONNX's own runner, in processes of their own: a crash or a case that takes
 longer than --timeout counts as not passed, as does everything that is refused. Only the
@@ -21,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 from pathlib import Path
 
@@ -31,6 +33,17 @@ EXECUTORS = {"cpu": "Backend", "reference": "ReferenceBackend"}
 MARKS = ("<!-- onnx score -->", "<!-- end of onnx score -->")
 # How the reason of a case begins that Limosa refuses, as against doing it wrong.
 REFUSED = "refused: "
+# Cases that nothing can pass, or whose numbers are right in another way.
+OTHERWISE = {
+    "test_bernoulli": "compares numbers that are drawn",
+    "test_training_dropout": "compares numbers that are drawn",
+    "test_dft_inverse": "compares with the rounding of another algorithm",
+    "test_loop16_seq_none": "ONNX's runner takes the length of a scalar",
+    # torch and onnxruntime agree with each other and with Limosa: corners are aligned to
+    # the result's size, not to the product of size and scale.
+    "test_resize_downsample_scales_(linear|cubic)_align_corners":
+        "torch and onnxruntime differ from it as well",
+}
 SUMMARY = re.compile(r"^(\d+) of (\d+) cases pass", re.M)
 
 
@@ -59,6 +72,7 @@ def reason(error):
     text = next((line for line in lines if "Mismatch" in line or "not equal" in line.lower()),
                 lines[0])
     text = re.sub(r"^'[^']*model\.onnx': ", "", text)
+    text = re.sub(r"(/[\w.+-]+)+/", "", text.split(" (known test")[0])
     if isinstance(error, NotImplementedError):
         return REFUSED + text
     return f"{type(error).__name__}: {text}"[:200]
@@ -112,18 +126,20 @@ class Worker:
         self.process.wait()
 
 
-def run_suite(executor, pattern, timeout, jobs):
-    """Name -> why it does not pass, or None."""
-    results, lock, queue = {}, threading.Lock(), []
+def run_suite(executor, pattern, timeout, jobs, results, seconds):
+    """Adds to results: name -> why it does not pass, or None. Whether all have run."""
+    lock, queue = threading.Lock(), []
+    end = time.monotonic() + seconds
     with tempfile.TemporaryDirectory(prefix="limosa-score-") as cache:
         first = Worker(executor, cache)
-        queue.extend(name for name in reversed(first.names) if re.search(pattern, name))
-        total = len(queue)
+        queue.extend(name for name in reversed(first.names)
+                     if re.search(pattern, name) and name not in results)
+        total = len(queue) + len(results)
 
         def drain(worker):
             while True:
                 with lock:
-                    if not queue:
+                    if not queue or time.monotonic() > end:
                         return worker.stop() if worker else None
                     name = queue.pop()
                 worker = worker or Worker(executor, cache)
@@ -142,7 +158,7 @@ def run_suite(executor, pattern, timeout, jobs):
             thread.start()
         for thread in threads:
             thread.join()
-    return results
+    return not queue
 
 
 def section(executor, results):
@@ -151,7 +167,9 @@ def section(executor, results):
              f"{passed} of {len(results)} cases pass: {100 * passed / len(results):.1f} %.", ""]
     reasons = collections.defaultdict(list)
     for name, why in sorted(results.items()):
+        other = next((text for key, text in OTHERWISE.items() if re.match(key, name)), None)
         if why is not None:
+            why = other or why
             reasons[why].append(name.removesuffix("_cpu"))
     if reasons:
         lines += ["| Cases | Why they do not pass | Which |", "|---:|---|---|"]
@@ -186,22 +204,32 @@ def main():
     parser.add_argument("--cases", default="", help="regular expression")
     parser.add_argument("--timeout", type=int, default=120, help="seconds for a case")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--results", type=Path, help="file that keeps the results")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after")
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     executors = options.executor or list(EXECUTORS)
     if options.work:
         return work(executors[0])
-    sections = {}
+    if options.write and options.cases:
+        parser.error("--write is for the whole suite")
+    kept = {}
+    if options.results and options.results.exists():
+        kept = json.loads(options.results.read_text())
+    sections, complete = {}, True
     for executor in executors:
-        results = run_suite(executor, options.cases, options.timeout, options.jobs)
+        results = kept.setdefault(executor, {})
+        complete &= run_suite(executor, options.cases, options.timeout, options.jobs, results,
+                              options.seconds)
+        if options.results:
+            options.results.write_text(json.dumps(kept, indent=1))
         sections[executor] = section(executor, results)
         print(sections[executor])
-    if options.write:
-        if options.cases:
-            parser.error("--write is for the whole suite")
+    if options.write and complete:
         write(sections)
+    return 0 if complete else 2
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

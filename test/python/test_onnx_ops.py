@@ -19,16 +19,6 @@ EXECUTOR = os.environ.get("LIMOSA_ONNX_EXECUTOR", "cpu")
 PATTERN = os.environ.get("LIMOSA_ONNX_CASES")
 CASES = onnx_score.tests(EXECUTOR)
 
-# What nothing can pass, or what is right in another way.
-OTHERWISE = {
-    "test_bernoulli": "compares numbers that are drawn",
-    "test_training_dropout": "compares numbers that are drawn",
-    "test_dft_inverse": "compares with the noise of another algorithm",
-    "test_loop16_seq_none": "ONNX's runner takes the length of a scalar",
-    # torch and onnxruntime agree with each other and with Limosa: corners are aligned to
-    # the result's size, not to the product of size and scale.
-    "test_resize_downsample_scales_(linear|cubic)_align_corners": "torch and onnxruntime differ",
-}
 # How many of all cases have to pass.
 SCORE = 1820
 
@@ -41,7 +31,7 @@ def test_case(name):
     if why is None:
         passed.add(name)
         return
-    for pattern, other in OTHERWISE.items():
+    for pattern, other in onnx_score.OTHERWISE.items():
         if re.match(pattern, name):
             pytest.xfail(other)
     if why.startswith(onnx_score.REFUSED):
