@@ -254,22 +254,22 @@ llvm::Error EntryPlanner::visitWhile(Operation *Op, Scope &S) {
   fb::WhileT Step;
   Step.before = std::make_unique<fb::BlockT>();
   Step.body = std::make_unique<fb::BlockT>();
-  {
-    Scope B;
-    openScope(B, Before, *Step.before, &S);
-    if (llvm::Error E = visitBlock(B))
-      return E;
-    auto Condition = bufferOf(Before.getTerminator()->getOperand(0));
-    if (!Condition)
-      return Condition.takeError();
-    Step.condition = *Condition;
-    touch(*Condition, B);
-    for (const Carried &C : Vars)
-      touch(C.Buffer, B);
-    closeScope(B);
-  }
+  Scope Test;
+  openScope(Test, Before, *Step.before, &S);
+  if (llvm::Error E = visitBlock(Test))
+    return E;
+  auto Condition = bufferOf(Before.getTerminator()->getOperand(0));
+  if (!Condition)
+    return Condition.takeError();
+  Step.condition = *Condition;
+  touch(*Condition, Test);
+  for (const Carried &C : Vars)
+    touch(C.Buffer, Test);
+  closeScope(Test);
   if (llvm::Error E = planBody(Op, Vars, Renames, *Step.body, S))
     return E;
+  // The test runs again after the body, with all that it uses.
+  closeScope(Test);
   for (const Carried &C : Vars) {
     touch(C.Buffer, S);
     Pinned.erase(C.In);

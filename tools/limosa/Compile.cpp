@@ -43,8 +43,10 @@ Status compile(CompileOptions &Options) {
   const double Seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - Start)
           .count();
-  std::error_code Ignored;
-  const auto Size = std::filesystem::file_size(Options.Output, Ignored);
+  std::error_code NoFile;
+  const auto Size = std::filesystem::file_size(Options.Output, NoFile);
+  if (NoFile) // "-" or a pipe: nothing belongs beside what was written
+    return {};
   if (Options.Json)
     fmt::print("{}\n", nlohmann::ordered_json{{"output", Options.Output},
                                               {"bytes", Size},

@@ -37,6 +37,41 @@ TEST(ControlFlow, IfTakesEitherBranch) {
       M->check({flag(C), randomTensor(DType::F32, {N, 4})});
 }
 
+// What only a loop's test reads lives through the body: the test runs again.
+TEST(ControlFlow, TestReadsValuesFromOutside) {
+  auto M = Model::compile(R"mlir(
+    !t = tensor<2xi64>
+    func.func @main(%n: !t, %x: !t) -> (!t, !t) attributes {limosa.entry} {
+      %zero = limosa.constant dense<0> : !t
+      %one = limosa.constant dense<1> : !t
+      %first = limosa.constant dense<true> : tensor<i1>
+      %limit = limosa.add %n, %n : (!t, !t) -> !t
+      %r:3 = limosa.while %zero, %x, %limit {
+      ^bb0(%i: !t, %a: !t, %b: !t):
+        %less = limosa.compare %i, %limit {direction = #limosa.compare<lt>}
+            : (!t, !t) -> tensor<2xi1>
+        %any = limosa.reduce %less, %first {
+        ^bb0(%p: tensor<i1>, %q: tensor<i1>):
+          %both = limosa.and %p, %q : (tensor<i1>, tensor<i1>) -> tensor<i1>
+          limosa.yield %both : tensor<i1>
+        } {dims = array<i64: 0>, operandSegmentSizes = array<i32: 1, 1>}
+            : (tensor<2xi1>, tensor<i1>) -> tensor<i1>
+        limosa.yield %any : tensor<i1>
+      } do {
+      ^bb0(%i: !t, %a: !t, %b: !t):
+        %next = limosa.add %i, %one : (!t, !t) -> !t
+        %sum = limosa.add %a, %b : (!t, !t) -> !t
+        %product = limosa.mul %sum, %a : (!t, !t) -> !t
+        limosa.yield %next, %product, %a : !t, !t, !t
+      } : (!t, !t, !t) -> (!t, !t, !t)
+      return %r#1, %r#2 : !t, !t
+    })mlir");
+  ASSERT_TRUE(M);
+  for (int64_t N : {0, 1, 3})
+    M->check({Tensor::of(DType::I64, {2}, std::vector<int64_t>{N, N}),
+              Tensor::of(DType::I64, {2}, std::vector<int64_t>{1, -1})});
+}
+
 TEST(ControlFlow, IfWithDifferentSizes) {
   auto M = Model::compile(R"mlir(
     !a = tensor<?xf32, #limosa.enc<["N"]>>
