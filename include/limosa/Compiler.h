@@ -10,6 +10,8 @@
 #ifndef LIMOSA_COMPILER_H
 #define LIMOSA_COMPILER_H
 
+#include "limosa/operator.h"
+
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -44,7 +46,10 @@ typedef struct limosa_compile_options {
                                errors */
   const char *const *plugins; /* paths of device plug-ins to load */
   uint32_t plugin_count;
-  uint32_t reserved;
+  uint32_t operator_count;
+  /* Operators that models may hold (limosa/operator.h), besides those of the
+   * context that is compiled for. */
+  const limosa_operator *const *operators;
 } limosa_compile_options;
 
 /* Called with each message, on the thread that called the compiler. `message`

@@ -33,6 +33,7 @@
 #define LIMOSA_LIMOSA_H
 
 #include "limosa/Compiler.h"
+#include "limosa/operator.h"
 
 #include <stdint.h>
 
@@ -139,6 +140,16 @@ LIMOSA_API uint32_t limosa_context_threads(const limosa_context *context);
  * limosa_device_query, see limosa/device.h). */
 LIMOSA_API int32_t limosa_context_load_plugin(limosa_context *context,
                                               const char *path);
+/* Makes an operator known to the models that are compiled and loaded in this
+ * context from now on (limosa/operator.h). Replaces one of the same domain, name
+ * and version; modules that are loaded keep theirs. */
+LIMOSA_API int32_t limosa_context_register_operator(
+    limosa_context *context, const limosa_operator *op);
+/* The same for all operators of a shared library that exports
+ * limosa_operators_query. */
+LIMOSA_API int32_t limosa_context_load_operators(limosa_context *context,
+                                                 const char *path);
+
 /* The devices at hand; number 0 is the CPU. */
 LIMOSA_API uint32_t limosa_context_device_count(const limosa_context *context);
 /* Sets the short name models refer to and a description for people; either may
@@ -169,6 +180,12 @@ LIMOSA_API void limosa_module_destroy(limosa_module *module);
 LIMOSA_API int32_t limosa_compile(const limosa_compile_options *options,
                                   limosa_diagnostic_fn diagnostic,
                                   void *diagnostic_context);
+
+/* The same with the operators that are registered in a context. */
+LIMOSA_API int32_t limosa_context_compile(limosa_context *context,
+                                          const limosa_compile_options *options,
+                                          limosa_diagnostic_fn diagnostic,
+                                          void *diagnostic_context);
 
 /* Loads the compiled form of options->model_path from the cache, compiling it if
  * it is not there; output_path and emit are not used. The cache lies in

@@ -97,6 +97,9 @@ BlockGraph::BlockGraph(Block &B) {
       Binder[Bind.getSymbol()] = I;
     else if (auto Compact = dyn_cast<CompactOp>(Op))
       Binder[Compact.getSymbol()] = I;
+    else if (auto Call = dyn_cast<CustomCallOp>(Op); Call && Call.getSymbols())
+      for (StringRef Symbol : Call.getSymbols()->getAsValueRange<StringAttr>())
+        Binder[Symbol] = I;
     else if (isa<IfOp, WhileOp>(Op)) {
       std::set<std::string> Results;
       for (Type Ty : Op->getResultTypes())

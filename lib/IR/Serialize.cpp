@@ -262,8 +262,8 @@ private:
       return finish(Attr, Key, fb::AttrKind::Floats, Out);
     }
     fb::AttrBuilder Attr(B);
-    if (auto Bool = dyn_cast<BoolAttr>(A)) {
-      Attr.add_i(Bool.getValue());
+    if (auto Bool = dyn_cast<BoolAttr>(A); Bool || isa<UnitAttr>(A)) {
+      Attr.add_i(!Bool || Bool.getValue());
       return finish(Attr, Key, fb::AttrKind::Bool, Out);
     }
     if (auto Int = dyn_cast<IntegerAttr>(A);
@@ -335,8 +335,9 @@ private:
     auto Module = Func->getParentOfType<ModuleOp>();
     for (const std::string &Name : SymbolNames) {
       SymbolAttr Info = getSymbolInfo(Module, Name);
-      auto Bound = Info.getBound().empty() ? Offset<flatbuffers::String>()
-                                           : B.CreateString(Info.getBound().str());
+      auto Bound = Info.getBound().empty()
+                       ? Offset<flatbuffers::String>()
+                       : B.CreateString(Info.getBound().str());
       auto NameText = B.CreateString(Name);
       List.push_back(fb::CreateSymbol(B, NameText, Info.getMin(), Info.getMax(),
                                       Info.getDivisor(), Bound));

@@ -33,6 +33,40 @@ LogicalResult DimOp::verify() {
                      ArrayAttr::get(getContext(), {getExprAttr()}), 1);
 }
 
+LogicalResult CustomCallOp::verify() {
+  if (!getTarget().contains("::") || getVersion() < 1)
+    return emitOpError("needs a target 'domain::Op' and a version from 1 on");
+  if (auto Slots = getSlots()) {
+    int64_t Next = 0;
+    for (int64_t Slot : *Slots) {
+      if (Slot < Next)
+        return emitOpError("slots must be increasing and not negative");
+      Next = Slot + 1;
+    }
+    if (Slots->size() != getInputs().size())
+      return emitOpError("needs a slot for every operand");
+  }
+  auto Symbols = getSymbols();
+  if (!Symbols)
+    return success();
+  for (StringRef Name : Symbols->getAsValueRange<StringAttr>()) {
+    bool Found = llvm::any_of(getOutputs(), [&](Value V) {
+      return llvm::any_of(getDims(V), [&](const DimExpr &D) {
+        return D.asSymbol() == std::string_view(Name);
+      });
+    });
+    if (!Found)
+      return emitOpError("no result has the dimension '") << Name << "'";
+  }
+  return success();
+}
+
+void CustomCallOp::getEffects(
+    SmallVectorImpl<MemoryEffects::EffectInstance> &Effects) {
+  if (getStateful() || getSymbols())
+    Effects.emplace_back(MemoryEffects::Write::get());
+}
+
 LogicalResult RelayoutOp::verify() {
   if (!sameLogicalType(getOperand().getType(), getType()))
     return emitOpError("must keep shape and dtype");

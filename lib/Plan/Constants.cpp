@@ -43,19 +43,19 @@ static std::vector<uint8_t> reorder(ArrayRef<uint8_t> Bytes,
   return Out;
 }
 
-llvm::Expected<ArrayRef<uint8_t>> constantBytes(ConstantOp Op,
+llvm::Expected<ArrayRef<uint8_t>> constantBytes(ElementsAttr Value,
+                                                RankedTensorType Ty,
                                                 std::vector<uint8_t> &Owned) {
-  auto Ty = cast<RankedTensorType>(Op.getType());
   DType T = getDType(Ty.getElementType());
   size_t Size = dtypeBytes(T, Ty.getNumElements());
   ArrayRef<uint8_t> Bytes;
-  if (auto Resource = dyn_cast<DenseResourceElementsAttr>(Op.getValue())) {
+  if (auto Resource = dyn_cast<DenseResourceElementsAttr>(Value)) {
     AsmResourceBlob *Blob = Resource.getRawHandle().getBlob();
     if (!Blob || Blob->getData().size() < Size)
       return fail("the bytes of constant '" + Resource.getRawHandle().getKey() +
                   "' are missing");
     Bytes = {reinterpret_cast<const uint8_t *>(Blob->getData().data()), Size};
-  } else if (auto Dense = dyn_cast<DenseElementsAttr>(Op.getValue())) {
+  } else if (auto Dense = dyn_cast<DenseElementsAttr>(Value)) {
     if (T == DType::Bool || dtypeBits(T) < 8) {
       // Bits in MLIR, bytes or packed nibbles here.
       Owned.assign(Size, 0);
@@ -79,7 +79,7 @@ llvm::Expected<ArrayRef<uint8_t>> constantBytes(ConstantOp Op,
     return fail("a constant of an unknown kind");
   }
   SmallVector<int64_t> Order = getOrder(Ty);
-  if (!llvm::is_sorted(Order) && isRowMajor(Op.getValue().getShapedType())) {
+  if (!llvm::is_sorted(Order) && isRowMajor(Value.getShapedType())) {
     if (dtypeBits(T) < 8)
       return fail("a constant of 4-bit elements that is not row-major");
     Owned = reorder(Bytes, Ty.getShape(), dtypeBits(T) / 8, Order);
@@ -95,7 +95,7 @@ llvm::Expected<uint32_t> ConstantTable::add(ConstantOp Op, StringRef Spec) {
 
   auto Ty = cast<RankedTensorType>(Op.getType());
   std::vector<uint8_t> Owned;
-  auto Bytes = constantBytes(Op, Owned);
+  auto Bytes = constantBytes(Op.getValue(), Ty, Owned);
   if (!Bytes)
     return Bytes.takeError();
   if (!Spec.empty()) {

@@ -34,11 +34,12 @@ private:
   llvm::StringMap<uint32_t> ByContent; // hash, dtype, dims and packing
 };
 
-/// Little-endian bytes of a constant in the physical order of its type. Where
+/// Little-endian bytes of a constant in the physical order of type `Ty`. Where
 /// the attribute holds them like that they are referred to, not copied;
 /// otherwise they are put into `Owned`.
 llvm::Expected<llvm::ArrayRef<uint8_t>>
-constantBytes(ConstantOp Op, std::vector<uint8_t> &Owned);
+constantBytes(mlir::ElementsAttr Value, mlir::RankedTensorType Ty,
+              std::vector<uint8_t> &Owned);
 
 } // namespace limosa::plan
 

@@ -259,6 +259,8 @@ llvm::Error EntryPlanner::visit(Operation *Op, Scope &S) {
     return visitWhile(Op, S);
   if (isa<BindSymbolOp>(Op))
     return visitBind(Op, S);
+  if (isa<CustomCallOp>(Op))
+    return visitCustomCall(Op, S);
   if (auto Dim = dyn_cast<DimOp>(Op)) {
     uint32_t B = define(Dim.getResult(), S);
     touch(B, S);

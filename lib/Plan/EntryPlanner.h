@@ -47,6 +47,9 @@ private:
   void finishMemory();
   void insertFrees();
 
+  // HostOps.cpp
+  llvm::Error visitCustomCall(mlir::Operation *Op, Scope &S);
+
   // Launches.cpp
   llvm::Error visitLaunch(mlir::Operation *Op, Scope &S);
   std::optional<unsigned> takeOver(mlir::Operation *Launch, const KernelInfo &K,

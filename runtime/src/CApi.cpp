@@ -73,6 +73,35 @@ int32_t fillInfo(const limosa_module *Module,
   return LIMOSA_STATUS_OK;
 }
 
+/// Adds the operators that the caller gave for one compile.
+Status takeOperators(const limosa_compile_options &O, OperatorTables &Out) {
+  if (O.operator_count && !O.operators)
+    return invalidArgument("operators is NULL");
+  for (uint32_t I = 0; I < O.operator_count; ++I) {
+    if (!O.operators[I])
+      return invalidArgument("operators[" + std::to_string(I) + "] is NULL");
+    limosa_operator Borrowed = withSize(O.operators[I]);
+    Borrowed.release = nullptr; // stays the caller's
+    Status S;
+    auto Made = Operator::create(Borrowed, S);
+    if (!Made)
+      return S;
+    Out.Pointers.push_back(&Made->table());
+    Out.Kept.push_back(std::move(Made));
+  }
+  return {};
+}
+
+int32_t compileWith(OperatorTables Operators,
+                    const limosa_compile_options &Options,
+                    limosa_diagnostic_fn Diagnostic, void *DiagnosticContext) {
+  limosa_compile_options O = withSize(&Options);
+  if (Status S = takeOperators(O, Operators))
+    return report(S);
+  Operators.addTo(O);
+  return report(compileModel(O, Diagnostic, DiagnosticContext));
+}
+
 int32_t loadModule(limosa_context *C, std::shared_ptr<const LimFile> File,
                    limosa_module **Out) {
   Status S;
@@ -114,6 +143,19 @@ int32_t limosa_context_load_plugin(limosa_context *C, const char *Path) {
   if (!C || !Path)
     return missing("context or path");
   return report(C->Ctx->loadPlugin(Path));
+}
+
+int32_t limosa_context_register_operator(limosa_context *C,
+                                         const limosa_operator *Given) {
+  if (!C || !Given)
+    return missing("context or operator");
+  return report(C->Ctx->operators().add(*Given));
+}
+
+int32_t limosa_context_load_operators(limosa_context *C, const char *Path) {
+  if (!C || !Path)
+    return missing("context or path");
+  return report(C->Ctx->operators().load(Path));
 }
 
 uint32_t limosa_context_device_count(const limosa_context *C) {
@@ -167,7 +209,17 @@ int32_t limosa_compile(const limosa_compile_options *Options,
                        void *DiagnosticContext) {
   if (!Options)
     return missing("options");
-  return report(compileModel(withSize(Options), Diagnostic, DiagnosticContext));
+  return compileWith({}, *Options, Diagnostic, DiagnosticContext);
+}
+
+int32_t limosa_context_compile(limosa_context *C,
+                               const limosa_compile_options *Options,
+                               limosa_diagnostic_fn Diagnostic,
+                               void *DiagnosticContext) {
+  if (!C || !Options)
+    return missing("context or options");
+  return compileWith(C->Ctx->operators().tables(), *Options, Diagnostic,
+                     DiagnosticContext);
 }
 
 int32_t limosa_load_or_compile(limosa_context *C,
@@ -177,9 +229,14 @@ int32_t limosa_load_or_compile(limosa_context *C,
                                int32_t *FromCache) {
   if (!C || !Options || !Out)
     return missing("context, options or out");
-  Status S;
-  CachedModel Model = loadOrCompile(Cache(), withSize(Options), Diagnostic,
-                                    DiagnosticContext, S);
+  limosa_compile_options O = withSize(Options);
+  OperatorTables Operators = C->Ctx->operators().tables();
+  Status S = takeOperators(O, Operators);
+  if (!S.ok())
+    return report(S);
+  Operators.addTo(O);
+  CachedModel Model =
+      loadOrCompile(Cache(), O, Diagnostic, DiagnosticContext, S);
   if (!Model.File)
     return report(S);
   if (int32_t Code = loadModule(C, std::move(Model.File), Out))

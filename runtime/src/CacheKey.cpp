@@ -2,6 +2,7 @@
 
 #include "CpuFeatures.h"
 #include "Hash.h"
+#include "Libraries.h"
 #include "limosa/Runtime/Cache.h"
 
 #include <cerrno>
@@ -95,12 +96,16 @@ public:
     Hash.add(Bytes);
   }
   void identity(const char *Path) {
-    struct stat Info = {};
-    stat(Path, &Info);
     text(Path);
-    text(std::to_string(Info.st_size) + ":" +
-         std::to_string(Info.st_mtim.tv_sec) + "." +
-         std::to_string(Info.st_mtim.tv_nsec));
+    text(fileIdentity(Path));
+  }
+  void operatorTable(const limosa_operator &Op) {
+    text(Op.domain);
+    text(Op.name);
+    text(Op.revision);
+    text(std::to_string(Op.since_version) + ":" + std::to_string(Op.flags) +
+         ":" + std::to_string(Op.body_opset) + (Op.infer ? "i" : "") +
+         (Op.run ? "r" : "") + (Op.build ? "b" : ""));
   }
   std::string finish() const {
     XXH128_hash_t H = Hash.digest128();
@@ -152,6 +157,13 @@ Status Cache::computeKey(const limosa_compile_options &Options,
     Builder.text(Options.flags[F]);
   for (uint32_t P = 0; P < Options.plugin_count; ++P)
     Builder.identity(Options.plugins[P]);
+  // An operator matters to models that name it.
+  for (uint32_t O = 0; O < Options.operator_count; ++O) {
+    const limosa_operator &Op = *Options.operators[O];
+    if (memmem(Model.bytes().data(), Model.bytes().size(), Op.name,
+               std::strlen(Op.name)))
+      Builder.operatorTable(Op);
+  }
   Key = Builder.finish();
   return {};
 }

@@ -2,35 +2,14 @@
 
 #include "limosa/Runtime/Compile.h"
 #include "FileLock.h"
+#include "Libraries.h"
 
-#include <cstdlib>
-#include <cstring>
 #include <dlfcn.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 using namespace limosa::runtime;
 
 namespace {
-
-constexpr const char *LibraryName = "libLimosaCompiler.so";
-
-bool exists(const std::string &Path) { return access(Path.c_str(), R_OK) == 0; }
-
-/// The folder of the library or program this code is in.
-std::string ownFolder() {
-  Dl_info Info;
-  if (!dladdr(reinterpret_cast<void *>(&compileModel), &Info) ||
-      !Info.dli_fname)
-    return "";
-  // A program that the shell found on its PATH is known by its bare name.
-  const char *Name =
-      std::strchr(Info.dli_fname, '/') ? Info.dli_fname : "/proc/self/exe";
-  char *Resolved = realpath(Name, nullptr);
-  std::string Path = Resolved ? Resolved : Name;
-  std::free(Resolved);
-  return Path.substr(0, Path.find_last_of('/') + 1);
-}
 
 /// The compiler's entry; null sets `S`. The library is never unloaded.
 limosa_compiler_compile_fn compilerEntry(Status &S) {
@@ -70,23 +49,12 @@ struct DiagnosticRelay {
 } // namespace
 
 std::string limosa::runtime::compilerLibraryPath() {
-  if (const char *Path = std::getenv("LIMOSA_COMPILER_LIBRARY"); Path && *Path)
-    return Path;
-  std::string Folder = ownFolder();
-  for (const char *Relative : {"", "../lib/", "../lib64/"})
-    if (std::string Path = Folder + Relative + LibraryName; exists(Path))
-      return Path;
-  return LibraryName;
+  return libraryPath("LIMOSA_COMPILER_LIBRARY", "libLimosaCompiler.so");
 }
 
 std::string limosa::runtime::compilerIdentity() {
-  std::string Path = compilerLibraryPath();
-  struct stat Info = {};
-  stat(Path.c_str(), &Info);
   return std::string(LIMOSA_VERSION_STRING) + ":" +
-         std::to_string(Info.st_size) + ":" +
-         std::to_string(Info.st_mtim.tv_sec) + "." +
-         std::to_string(Info.st_mtim.tv_nsec);
+         fileIdentity(compilerLibraryPath());
 }
 
 Status limosa::runtime::compileModel(const limosa_compile_options &Options,

@@ -82,6 +82,9 @@ bool Executor::execute() {
     case Opcode::AssertExpr:
       Ok = assertExpr(In, *static_cast<const fb::AssertExpr *>(In.Table));
       break;
+    case Opcode::HostOp:
+      Ok = hostOp(In.A);
+      break;
     case Opcode::Wait:
       Ok = finishDevice(In.A);
       break;

@@ -48,9 +48,15 @@ private:
   bool observe(const LoweredLaunch &L, uint32_t Index, int64_t Grid,
                std::span<const int64_t> Scalars, bool After);
 
-  // Instructions.cpp: everything but launches.
+  // HostOp.cpp
+  struct HostCall;
+  bool hostOp(uint32_t Index);
+
+  // Instructions.cpp: everything else.
   bool copy(uint32_t Src, uint32_t Dst);
   bool bindSymbol(uint32_t Symbol, uint32_t Buffer, uint64_t Element);
+  /// Gives a symbol a value that data decides, if that is a possible one.
+  bool bindValue(uint32_t Symbol, int64_t Value);
   bool setSymbol(uint32_t Symbol, int64_t Value);
   bool storeExprs(uint32_t Buffer, const fb::StoreExprs &X);
   bool allocate(uint32_t Buffer);

@@ -1,4 +1,5 @@
-//===- Instructions.cpp - Instructions other than launches ----------------===//
+//===- Instructions.cpp - The small instructions
+//---------------------------===//
 
 #include "CopyTensor.h"
 #include "Executor.h"
@@ -164,6 +165,10 @@ bool Executor::bindSymbol(uint32_t Symbol, uint32_t Buffer, uint64_t Element) {
     return internal("a size outside of " + bufferName(Buffer));
   if (!readBytes(Buffer, Element * sizeof(Value), &Value, sizeof(Value)))
     return false;
+  return bindValue(Symbol, Value);
+}
+
+bool Executor::bindValue(uint32_t Symbol, int64_t Value) {
   const fb::Symbol &Known = *I.Program->Table->symbols()->Get(Symbol);
   if (Value < Known.min() || Value > Known.max() || Value < 0)
     return fail({LIMOSA_STATUS_FAILED,

@@ -2,6 +2,7 @@
 
 #include "Lowered.h"
 
+#include <algorithm>
 #include <unordered_map>
 
 using namespace limosa;
@@ -15,8 +16,9 @@ template <typename T> std::span<const T> span(const flatbuffers::Vector<T> *V) {
 
 class EntryLowering {
 public:
-  EntryLowering(const fb::Program &P, const fb::Entry &E, LoweredEntry &Out)
-      : P(P), E(E), Out(Out) {}
+  EntryLowering(const fb::Program &P, const fb::Entry &E,
+                std::span<const SymbolExpr> Exprs, LoweredEntry &Out)
+      : P(P), E(E), Exprs(Exprs), Out(Out) {}
 
   void run() {
     Out.Table = &E;
@@ -72,6 +74,64 @@ private:
     }
     emit({Opcode::Launch, uint32_t(Out.Launches.size())});
     Out.Launches.push_back(Launch);
+  }
+
+  void hostOp(const fb::HostOp &H) {
+    LoweredHostOp Call;
+    Call.Table = &H;
+    Call.Inputs = span(H.inputs());
+    Call.Outputs = span(H.outputs());
+    Call.Symbols = span(H.symbols());
+    for (uint32_t B : Call.Inputs)
+      if (B != NoIndex)
+        use(B, true);
+    for (uint32_t B : Call.Outputs) {
+      use(B, false);
+      Call.Open.push_back(std::any_of(
+          Out.Buffers[B].Dims.begin(), Out.Buffers[B].Dims.end(),
+          [&](uint32_t D) {
+            auto Symbol = Exprs[D].asSymbol();
+            return Symbol && std::find(Call.Symbols.begin(), Call.Symbols.end(),
+                                       *Symbol) != Call.Symbols.end();
+          }));
+    }
+    Call.AttributeMemory = std::make_shared<OperatorAttributes>();
+    for (uint32_t A = 0; H.attrs() && A < H.attrs()->size(); ++A)
+      attribute(*H.attrs()->Get(A), *Call.AttributeMemory);
+    Call.Attributes = Call.AttributeMemory->list();
+    emit({Opcode::HostOp, uint32_t(Out.HostOps.size())});
+    Out.HostOps.push_back(std::move(Call));
+  }
+
+  template <typename T>
+  static std::vector<T> list(const flatbuffers::Vector<T> *V) {
+    return V ? std::vector<T>(V->begin(), V->end()) : std::vector<T>();
+  }
+
+  static void attribute(const fb::Attr &A, OperatorAttributes &List) {
+    std::string_view Name = A.name()->string_view();
+    switch (A.kind()) {
+    case fb::AttrKind::Int:
+      return List.addInt(Name, A.i());
+    case fb::AttrKind::Float:
+      return List.addFloat(Name, A.f());
+    case fb::AttrKind::String:
+      return List.addString(Name, A.s() ? A.s()->string_view() : "");
+    case fb::AttrKind::Ints:
+      return List.addInts(Name, list(A.ints()));
+    case fb::AttrKind::Floats:
+      return List.addFloats(Name, list(A.floats()));
+    case fb::AttrKind::Strings: {
+      std::vector<std::string> Texts;
+      for (uint32_t I = 0; A.strings() && I < A.strings()->size(); ++I)
+        Texts.push_back(A.strings()->Get(I)->str());
+      return List.addStrings(Name, std::move(Texts));
+    }
+    case fb::AttrKind::Data:
+      return List.addTensor(Name, DType(A.i()), list(A.ints()), span(A.data()));
+    default:
+      return; // refused by validateProgram
+    }
   }
 
   void step(const fb::Step &S) {
@@ -139,6 +199,7 @@ private:
     case fb::Instr::Wait:
       return emit({Opcode::Wait, S.instr_as_Wait()->timeline()});
     case fb::Instr::HostOp:
+      return hostOp(*S.instr_as_HostOp());
     case fb::Instr::NONE:
       return; // refused by validateProgram
     }
@@ -146,6 +207,7 @@ private:
 
   const fb::Program &P;
   const fb::Entry &E;
+  std::span<const SymbolExpr> Exprs;
   LoweredEntry &Out;
   std::vector<bool> Seen;
 };
@@ -169,6 +231,6 @@ void limosa::runtime::lowerProgram(const fb::Program &P, LoweredProgram &Out) {
   if (P.entries()) {
     Out.Entries.resize(P.entries()->size());
     for (uint32_t I = 0; I < P.entries()->size(); ++I)
-      EntryLowering(P, *P.entries()->Get(I), Out.Entries[I]).run();
+      EntryLowering(P, *P.entries()->Get(I), Out.Exprs, Out.Entries[I]).run();
   }
 }

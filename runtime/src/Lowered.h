@@ -10,6 +10,7 @@
 #define LIMOSA_RUNTIME_SRC_LOWERED_H
 
 #include "limosa/Runtime/Context.h"
+#include "limosa/Runtime/Operators.h"
 #include "limosa/Runtime/SymbolExpr.h"
 #include "limosa/Schema/program_generated.h"
 #include "limosa/Support/DType.h"
@@ -40,6 +41,17 @@ struct LoweredLaunch {
   std::span<const uint32_t> Symbols;
 };
 
+struct LoweredHostOp {
+  const fb::HostOp *Table;
+  std::span<const uint32_t> Inputs; // NoIndex: not given
+  std::span<const uint32_t> Outputs;
+  std::span<const uint32_t> Symbols; // that the call gives a value
+  std::vector<bool> Open;            // by output: the call says its size
+  std::shared_ptr<OperatorAttributes> AttributeMemory;
+  std::span<const limosa_operator_attribute *const> Attributes;
+  std::shared_ptr<const Operator> Operator; // set when the module is loaded
+};
+
 enum class Opcode : uint8_t {
   Launch,     // A: launch
   Copy,       // A: source, B: destination
@@ -53,6 +65,7 @@ enum class Opcode : uint8_t {
   JumpUnless, // A: target, B: condition buffer
   Assert,     // A: condition buffer, Table: fb::Assert
   AssertExpr, // A, B: expressions, Table: fb::AssertExpr
+  HostOp,     // A: host operator
   Wait,       // A: device
 };
 
@@ -68,6 +81,7 @@ struct LoweredEntry {
   const fb::Entry *Table;
   std::vector<LoweredBuffer> Buffers;
   std::vector<LoweredLaunch> Launches;
+  std::vector<LoweredHostOp> HostOps;
   std::vector<Instruction> Code;
   /// Outputs that replace an argument and whose buffer is read before it is
   /// written: it has to hold the argument's value at the start.

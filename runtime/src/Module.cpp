@@ -22,6 +22,8 @@ std::shared_ptr<const Module> Module::load(std::shared_ptr<Context> C,
   if (S.ok())
     S = M->loadConstants();
   if (S.ok())
+    S = M->loadOperators();
+  if (S.ok())
     return M;
   S = Status(S.code(), M->File->name() + ": " + S.message());
   return nullptr;
@@ -87,6 +89,25 @@ Status Module::loadExecutables() {
       return Ctx->deviceError(Code, "cannot load kernel " + K->name()->str());
     Lowered->Kernels.push_back(Kernel);
   }
+  return {};
+}
+
+/// Finds the host operators. They reach the host's memory only.
+Status Module::loadOperators() {
+  for (LoweredEntry &E : Lowered->Entries)
+    for (LoweredHostOp &H : E.HostOps) {
+      for (const auto &List : {H.Inputs, H.Outputs})
+        for (uint32_t B : List)
+          if (B != NoIndex &&
+              !Lowered->Devices[E.Buffers[B].Device]->takesAddresses())
+            return corrupt("a host operator uses memory the host does not see");
+      Status S;
+      H.Operator = Ctx->operators().find(
+          H.Table->name()->string_view(), H.Table->version(),
+          H.Table->node() ? H.Table->node()->string_view() : "", S);
+      if (!H.Operator)
+        return S;
+    }
   return {};
 }
 

@@ -2,6 +2,7 @@
 
 #include "limosa/Runtime/Profile.h"
 #include "AtomicFile.h"
+#include "Lowered.h"
 #include "limosa/Runtime/Module.h"
 #include "limosa/Schema/program_generated.h"
 
@@ -124,6 +125,13 @@ std::string Profile::toChromeTrace(const Module &M) const {
     const fb::Kernel &K = *P.kernels()->Get(L.Kernel);
     Trace.span(0, K.name()->string_view(), L.Begin, L.End,
                describeLaunch(K, L));
+  }
+  for (const HostCallRecord &H : HostCalls) {
+    const fb::HostOp &Op =
+        *M.lowered().Entries[H.Entry].HostOps[H.Operator].Table;
+    std::string Node = "\"nodes\":";
+    appendQuoted(Node, Op.node() ? Op.node()->string_view() : "");
+    Trace.span(0, Op.name()->string_view(), H.Begin, H.End, Node);
   }
   for (const LaneRecord &L : Lanes)
     if (L.Launch < Launches.size())

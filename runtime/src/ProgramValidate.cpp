@@ -288,6 +288,66 @@ private:
     return true;
   }
 
+  /// What a host operator takes or gives: a row-major tensor.
+  bool hostTensor(uint32_t I) {
+    return buffer(I) && (!count(Entry->buffers()->Get(I)->order()) ||
+                         fail("a host operator's tensor is not row-major"));
+  }
+
+  bool hostOp(const fb::HostOp &H) {
+    if (!H.name() || H.version() < 1)
+      return fail("a host operator without a name or version");
+    if (!aligned(H.inputs()) || !aligned(H.outputs()) || !aligned(H.symbols()))
+      return fail("a host operator has a misplaced list");
+    for (uint32_t I = 0; I < count(H.inputs()); ++I)
+      if (H.inputs()->Get(I) != None && !hostTensor(H.inputs()->Get(I)))
+        return false;
+    for (uint32_t I = 0; I < count(H.outputs()); ++I) {
+      if (!hostTensor(H.outputs()->Get(I)))
+        return false;
+      fb::BufferKind Kind = Entry->buffers()->Get(H.outputs()->Get(I))->kind();
+      if (Kind == fb::BufferKind::Constant || Kind == fb::BufferKind::Input)
+        return fail("a host operator writes to a constant or an input");
+    }
+    for (uint32_t I = 0; I < count(H.symbols()); ++I)
+      if (!symbol(H.symbols()->Get(I)))
+        return false;
+    for (uint32_t I = 0; I < count(H.attrs()); ++I)
+      if (!hostAttribute(*H.attrs()->Get(I)))
+        return false;
+    return true;
+  }
+
+  bool hostAttribute(const fb::Attr &A) {
+    switch (A.kind()) {
+    case fb::AttrKind::Int:
+    case fb::AttrKind::Float:
+    case fb::AttrKind::String:
+    case fb::AttrKind::Strings:
+      return true;
+    case fb::AttrKind::Ints:
+      return aligned(A.ints()) || fail("an attribute has a misplaced list");
+    case fb::AttrKind::Floats:
+      return aligned(A.floats()) || fail("an attribute has a misplaced list");
+    case fb::AttrKind::Data:
+      break;
+    default:
+      return fail("an attribute of a kind that host operators do not have");
+    }
+    if (A.i() < 0 || A.i() > 255 || !dtype(uint8_t(A.i())))
+      return fail("an attribute has an unknown element type");
+    if (!aligned(A.ints()) || count(A.ints()) > LIMOSA_MAX_RANK)
+      return fail("an attribute has wrong dimensions");
+    int64_t Elements = 1;
+    for (uint32_t D = 0; D < count(A.ints()); ++D)
+      if (A.ints()->Get(D) < 0 ||
+          __builtin_mul_overflow(Elements, A.ints()->Get(D), &Elements) ||
+          Elements > INT64_MAX / 128)
+        return fail("an attribute has wrong dimensions");
+    return count(A.data()) == uint64_t(dtypeBytes(DType(A.i()), Elements)) ||
+           fail("an attribute has another size than its dimensions say");
+  }
+
   bool block(const fb::Block *B, int Nesting) {
     if (Nesting > MaxNesting)
       return fail("blocks nested too deeply");
@@ -346,11 +406,8 @@ private:
     case fb::Instr::AssertExpr:
       return expr(S.instr_as_AssertExpr()->lhs()) &&
              expr(S.instr_as_AssertExpr()->rhs());
-    case fb::Instr::HostOp: {
-      const fb::HostOp &X = *S.instr_as_HostOp();
-      return fail("host operator '" + (X.name() ? X.name()->str() : "") +
-                  "' is not known to this runtime");
-    }
+    case fb::Instr::HostOp:
+      return hostOp(*S.instr_as_HostOp());
     case fb::Instr::Wait:
       return index(S.instr_as_Wait()->timeline(), count(P.devices()),
                    "timeline");

@@ -33,11 +33,26 @@ def Limosa_CompositeOp : Limosa_Op<"composite", [Pure,
                        FlatSymbolRefAttr:$body);
   let results = (outs Variadic<Limosa_Tensor>:$outputs);
 }
-def Limosa_CustomCallOp : Limosa_Op<"custom_call"> {
-  let summary = "Call of an operator that the user registered";
+def Limosa_CustomCallOp : Limosa_Op<"custom_call", [
+    DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
+  let summary = "Call of an operator of the host";
+  let description = [{
+    Runs operator `target` ("domain::Op") of `version`, which somebody registered
+    (limosa/operator.h), on row-major tensors in the host's memory. `slots`, if
+    present, says which input of the operator each operand is: inputs between
+    them are not given. `symbols` are bare dimensions of the results that get
+    their value by the call. Attributes in `config`: i64, f64, strings, dense
+    arrays of i64 and f64, arrays of strings, and elements. A call that is
+    neither `stateful` nor gives symbols a value is free of effects.
+  }];
   let arguments = (ins Variadic<AnyType>:$inputs, StrAttr:$target,
-                       DictionaryAttr:$config);
+                       DefaultValuedAttr<I64Attr, "1">:$version,
+                       DictionaryAttr:$config,
+                       OptionalAttr<DenseI64ArrayAttr>:$slots,
+                       OptionalAttr<StrArrayAttr>:$symbols,
+                       UnitAttr:$stateful);
   let results = (outs Variadic<AnyType>:$outputs);
+  let hasVerifier = 1;
 }
 def Limosa_DimOp : Limosa_Op<"dim", [Pure]> {
   let summary = "Value of a dimension expression as a rank-0 i64 tensor";

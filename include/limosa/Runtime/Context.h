@@ -1,9 +1,10 @@
-//===- Context.h - Threads, memory and devices ----------------------*- C++
+//===- Context.h - Threads, memory, devices, operators -------------------*- C++
 //-*-===//
 
 #ifndef LIMOSA_RUNTIME_CONTEXT_H
 #define LIMOSA_RUNTIME_CONTEXT_H
 
+#include "limosa/Runtime/Operators.h"
 #include "limosa/Runtime/Status.h"
 #include "limosa/limosa.h"
 
@@ -81,6 +82,9 @@ public:
   /// Null if there is no device of that name.
   const DeviceEntry *findDevice(std::string_view Name) const;
 
+  /// Operators of the host.
+  OperatorRegistry &operators() { return Operators; }
+
   /// An error of a device's function as a Status, with the message it gave
   /// through set_error on this thread. `What` says what was being done.
   Status deviceError(int32_t Code, const std::string &What) const;
@@ -100,6 +104,7 @@ private:
   std::shared_ptr<const Allocator> Memory;
   std::unique_ptr<ThreadPool> Pool;
   limosa_host Host = {};
+  OperatorRegistry Operators;
 
   mutable std::mutex Mutex; // guards what follows
   std::vector<std::unique_ptr<DeviceEntry>> Devices;

@@ -17,7 +17,8 @@ struct LoweredProgram;
 /// and thread safe; any number of instances share it.
 class Module {
 public:
-  /// On failure (a device that is missing, code the processor cannot run)
+  /// On failure (a device or an operator that is missing, code the processor
+  /// cannot run)
   /// returns null and sets `S`.
   static std::shared_ptr<const Module> load(std::shared_ptr<Context> C,
                                             std::shared_ptr<const LimFile> File,
@@ -38,6 +39,7 @@ private:
   Status loadDevices();
   Status loadExecutables();
   Status loadConstants();
+  Status loadOperators();
 
   std::shared_ptr<Context> Ctx;
   std::shared_ptr<const LimFile> File;

@@ -22,6 +22,14 @@ struct LaunchRecord {
   int64_t Bytes; ///< -1: unknown
 };
 
+/// One call of a host operator.
+struct HostCallRecord {
+  uint32_t Entry;
+  uint32_t Operator; ///< Number of the host operator among those of the entry.
+  uint64_t Begin;
+  uint64_t End;
+};
+
 /// A part of a launch on one lane (worker thread or stream) of its device.
 struct LaneRecord {
   uint32_t Launch; ///< Index of `Launches`.
@@ -40,6 +48,7 @@ class Profile final : public ProfileSink {
 public:
   std::vector<RunRecord> Runs;
   std::vector<LaunchRecord> Launches;
+  std::vector<HostCallRecord> HostCalls;
   std::vector<LaneRecord> Lanes;
 
   /// The trace as JSON for Perfetto and chrome://tracing: one track for runs

@@ -44,8 +44,9 @@ Tensor randomTensor(DType T, reference::Shape Dims, unsigned Seed) {
   return Out;
 }
 
-std::unique_ptr<Model> Model::compile(const std::string &Mlir,
-                                      CompileOptions Options) {
+std::unique_ptr<Model>
+Model::compile(const std::string &Mlir, CompileOptions Options,
+               const std::vector<limosa_operator> &Operators) {
   mlir::MLIRContext Context(mlir::MLIRContext::Threading::DISABLED);
   prepareContext(Context);
   Options.Verify = true;
@@ -74,7 +75,7 @@ std::unique_ptr<Model> Model::compile(const std::string &Mlir,
   std::unique_ptr<uint8_t, void (*)(void *)> Memory(
       static_cast<uint8_t *>(aligned_alloc(64, Size)), free);
   std::memcpy(Memory.get(), Bytes->data(), Bytes->size());
-  auto M = load({Memory.get(), Bytes->size()}, Options.Plugins);
+  auto M = load({Memory.get(), Bytes->size()}, Options.Plugins, Operators);
   if (M) {
     M->Memory = std::move(Memory);
     M->Graph = std::move(Graph);
@@ -82,8 +83,10 @@ std::unique_ptr<Model> Model::compile(const std::string &Mlir,
   return M;
 }
 
-std::unique_ptr<Model> Model::load(std::span<const uint8_t> Lim,
-                                   const std::vector<std::string> &Plugins) {
+std::unique_ptr<Model>
+Model::load(std::span<const uint8_t> Lim,
+            const std::vector<std::string> &Plugins,
+            const std::vector<limosa_operator> &Operators) {
   auto M = std::make_unique<Model>();
   runtime::Status S;
   auto File = runtime::LimFile::fromMemory(Lim, S, /*CheckData=*/true);
@@ -93,6 +96,9 @@ std::unique_ptr<Model> Model::load(std::span<const uint8_t> Lim,
   auto Ctx = File ? runtime::Context::create(ContextOptions, S) : nullptr;
   for (const std::string &Plugin : Plugins)
     if (Ctx && (S = Ctx->loadPlugin(Plugin)))
+      Ctx = nullptr;
+  for (const limosa_operator &Op : Operators)
+    if (Ctx && (S = Ctx->operators().add(Op)))
       Ctx = nullptr;
   if (Ctx)
     M->Loaded = runtime::Module::load(Ctx, File, S);

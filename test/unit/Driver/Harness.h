@@ -23,13 +23,15 @@ Tensor randomTensor(DType T, reference::Shape Dims, unsigned Seed = 1);
 class Model {
 public:
   /// Null after a test failure that says why.
-  static std::unique_ptr<Model> compile(const std::string &Mlir,
-                                        CompileOptions Options = {});
+  static std::unique_ptr<Model>
+  compile(const std::string &Mlir, CompileOptions Options = {},
+          const std::vector<limosa_operator> &Operators = {});
 
   /// Loads the bytes of a file, which must outlive the model.
   static std::unique_ptr<Model>
   load(std::span<const uint8_t> Lim,
-       const std::vector<std::string> &Plugins = {});
+       const std::vector<std::string> &Plugins = {},
+       const std::vector<limosa_operator> &Operators = {});
 
   /// Runs entry `Entry`; empty after a failure.
   std::vector<Tensor> run(std::vector<Tensor> Inputs, uint32_t Entry = 0);

@@ -47,6 +47,27 @@ std::vector<uint8_t> everything() {
   fb::AllocT Alloc;
   Alloc.buffer = Dynamic;
   B.step(std::move(Alloc));
+  uint32_t M = B.symbol("M", 0, 64);
+  fb::HostOpT Host;
+  Host.name = "test::Op";
+  Host.node = "node";
+  Host.inputs = {In, 0xffffffff, C};
+  Host.outputs = {B.buffer(fb::BufferKind::Dynamic, DType::F32, {"M"}, 0),
+                  Size};
+  Host.symbols = {M};
+  for (fb::AttrKind Kind : {fb::AttrKind::Int, fb::AttrKind::Floats,
+                            fb::AttrKind::Strings, fb::AttrKind::Data}) {
+    auto A = std::make_unique<fb::AttrT>();
+    A->name = fb::EnumNameAttrKind(Kind);
+    A->kind = Kind;
+    A->i = int64_t(DType::F32);
+    A->floats = {1, 2};
+    A->strings = {"a", "b"};
+    A->ints = {1, 2};
+    A->data.resize(8);
+    Host.attrs.push_back(std::move(A));
+  }
+  B.step(std::move(Host));
   auto &If = B.step(fb::IfT());
   If.condition = Flag;
   B.push(If.then_block);
@@ -58,6 +79,29 @@ std::vector<uint8_t> everything() {
   B.step(std::move(Swap));
   B.copy(T, Out);
   return B.bytes();
+}
+
+/// Reads and writes all that it is given.
+int32_t touchAll(const limosa_operator_call *C) {
+  static volatile uint8_t Sum = 0;
+  auto Read = [](const limosa_operator_tensor *T) {
+    for (uint64_t I = 0; T && T->data && I < T->bytes; ++I)
+      Sum = Sum + static_cast<const uint8_t *>(T->data)[I];
+  };
+  for (uint32_t I = 0; I < C->input_count; ++I)
+    Read(C->inputs[I]);
+  for (uint32_t A = 0; A < C->attribute_count; ++A)
+    Read(C->attributes[A]->tensor);
+  for (uint32_t O = 0; O < C->output_count; ++O) {
+    const limosa_operator_tensor *T = C->outputs[O];
+    std::vector<int64_t> Dims(T->rank, 3);
+    if (!T->data && !C->allocate(C, O, T->rank, Dims.data()))
+      return LIMOSA_STATUS_FAILED;
+    std::memset(T->data, 1, T->bytes);
+  }
+  for (uint32_t I = 0; I < C->input_count; ++I)
+    Read(C->inputs[I]);
+  return LIMOSA_STATUS_OK;
 }
 
 /// Does with a file what tools do, short of running its code.
@@ -104,6 +148,13 @@ protected:
     Status S;
     Ctx = Context::create(Options, S);
     ASSERT_TRUE(Ctx) << S.message();
+    limosa_operator Op = {};
+    Op.size = sizeof(Op);
+    Op.domain = "test";
+    Op.name = "Op";
+    Op.infer = [](const limosa_operator_shapes *) { return 0; };
+    Op.run = touchAll;
+    ASSERT_TRUE(Ctx->operators().add(Op).ok());
     Good = everything();
   }
   std::shared_ptr<Context> Ctx;
