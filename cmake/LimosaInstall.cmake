@@ -12,6 +12,8 @@ install(FILES
   ${CMAKE_SOURCE_DIR}/include/limosa/limosa.h
   ${CMAKE_SOURCE_DIR}/include/limosa/limosa.hpp
   ${CMAKE_SOURCE_DIR}/include/limosa/device.h
+  ${CMAKE_SOURCE_DIR}/include/limosa/operator.h
+  ${CMAKE_SOURCE_DIR}/include/limosa/operator.hpp
   ${CMAKE_SOURCE_DIR}/include/limosa/Compiler.h
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/limosa COMPONENT runtime)
 

@@ -19,6 +19,7 @@
 #define LIMOSA_LIMOSA_HPP
 
 #include "limosa/limosa.h"
+#include "limosa/operator.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -280,6 +281,19 @@ public:
   uint32_t threads() const { return limosa_context_threads(Handle.get()); }
   Status loadPlugin(const std::string &Path) {
     return Status(limosa_context_load_plugin(Handle.get(), Path.c_str()));
+  }
+
+  /// Makes an operator known to the models compiled and loaded from now on.
+  Status add(const Operator &Op) {
+    limosa_operator Table = Op.describe();
+    int32_t S = limosa_context_register_operator(Handle.get(), &Table);
+    if (S)
+      Table.release(Table.user);
+    return Status(S);
+  }
+  /// The same for all operators of a shared library.
+  Status loadOperators(const std::string &Path) {
+    return Status(limosa_context_load_operators(Handle.get(), Path.c_str()));
   }
 
   /// A .lim file.

@@ -113,6 +113,7 @@ llvm::Error compile(const limosa_compile_options &O, CompileOptions &Options) {
     Options.Devices.push_back(Name.trim().str());
   for (uint32_t I = 0; I < O.plugin_count; ++I)
     Options.Plugins.push_back(O.plugins[I]);
+  Options.Operators.assign(O.operators, O.operators + O.operator_count);
   for (uint32_t I = 0; I < O.flag_count; ++I)
     if (llvm::Error E = parseFlag(O.flags[I], Options))
       return E;

@@ -20,6 +20,7 @@ llvm::Expected<OwningOpRef<ModuleOp>> loadModel(MLIRContext &Context,
       Import.FixedDims[Name] = Size;
     for (const auto &[Name, Spec] : Options.Inputs)
       Import.Inputs[Name] = Spec;
+    Import.Operators = Options.Operators;
     return importOnnx(Context, Path, Import);
   }
   DiagnosticCollector Diagnostics(&Context, Options);

@@ -33,6 +33,9 @@ Status compile(CompileOptions &Options) {
                          .filename()
                          .replace_extension(Extension);
   }
+  runtime::OperatorRegistry Registry;
+  if (Status S = Options.Model.loadOperators(Registry))
+    return S;
   limosa_compile_options Request = Options.Model.compileOptions();
   Request.output_path = Options.Output.c_str();
   Request.emit = Options.Emit.c_str();

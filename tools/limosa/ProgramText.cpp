@@ -186,8 +186,14 @@ private:
                   expr(S.instr_as_AssertExpr()->rhs()));
     case fb::Instr::HostOp: {
       const fb::HostOp &H = *S.instr_as_HostOp();
-      return line("{} = host {}({})", buffers(H.outputs()),
-                  H.name() ? H.name()->string_view() : "", buffers(H.inputs()));
+      std::string Inputs = joined(H.inputs(), [](uint32_t B) {
+        return B == 0xffffffff ? std::string("_") : fmt::format("%{}", B);
+      });
+      std::string Found =
+          joined(H.symbols(), [&](uint32_t X) { return symbol(X); });
+      return line("{}{}{} = host {}({})", buffers(H.outputs()),
+                  Found.empty() ? "" : ", ", Found, H.name()->string_view(),
+                  Inputs);
     }
     case fb::Instr::Wait:
       return line("wait {} for {}", S.instr_as_Wait()->timeline(),

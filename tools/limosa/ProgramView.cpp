@@ -51,7 +51,11 @@ template <typename Fn> void forEachBuffer(const fb::Step &S, Fn Visit) {
   case fb::Instr::Assert:
     return Visit(S.instr_as_Assert()->condition());
   case fb::Instr::HostOp:
-    Each(S.instr_as_HostOp()->inputs());
+    for (uint32_t I = 0; S.instr_as_HostOp()->inputs() &&
+                         I < S.instr_as_HostOp()->inputs()->size();
+         ++I)
+      if (uint32_t B = S.instr_as_HostOp()->inputs()->Get(I); B != 0xffffffff)
+        Visit(B);
     return Each(S.instr_as_HostOp()->outputs());
   default:
     return;
@@ -61,6 +65,8 @@ template <typename Fn> void forEachBuffer(const fb::Step &S, Fn Visit) {
 std::string stepName(const fb::Program &P, const fb::Step &S) {
   if (const fb::Launch *L = S.instr_as_Launch())
     return P.kernels()->Get(L->kernel())->name()->str();
+  if (const fb::HostOp *H = S.instr_as_HostOp())
+    return H->name()->str();
   return fb::EnumNameInstr(S.instr_type());
 }
 
@@ -157,7 +163,17 @@ tool::summariseKernels(const fb::Program &P, const fb::Entry &E,
                        const runtime::Profile *Recorded, unsigned Runs) {
   std::vector<KernelSummary> Kernels;
   std::map<uint32_t, size_t> Places;
+  std::vector<size_t> HostPlaces; // by number of the host operator
   forEachStep(E.body(), [&](const fb::Step &S) {
+    if (const fb::HostOp *H = S.instr_as_HostOp()) {
+      HostPlaces.push_back(Kernels.size());
+      KernelSummary Summary;
+      Summary.Name = Summary.Ops = H->name()->str();
+      Summary.Template = Summary.Device = "host";
+      Summary.Nodes = H->node() ? H->node()->str() : "";
+      Kernels.push_back(std::move(Summary));
+      return;
+    }
     const fb::Launch *L = S.instr_as_Launch();
     if (!L || !Places.emplace(L->kernel(), Kernels.size()).second)
       return;
@@ -175,6 +191,12 @@ tool::summariseKernels(const fb::Program &P, const fb::Entry &E,
   });
   if (!Recorded)
     return Kernels;
+  for (const runtime::HostCallRecord &H : Recorded->HostCalls)
+    if (H.Operator < HostPlaces.size()) {
+      KernelSummary &K = Kernels[HostPlaces[H.Operator]];
+      K.Launches += 1.0 / Runs;
+      K.Seconds += double(H.End - H.Begin) * 1e-9 / Runs;
+    }
   for (const runtime::LaunchRecord &L : Recorded->Launches) {
     auto Found = Places.find(L.Kernel);
     if (Found == Places.end())

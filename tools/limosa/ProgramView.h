@@ -10,7 +10,7 @@
 
 namespace limosa::tool {
 
-/// A kernel and, if a profile was taken, what its launches cost in one run.
+/// A kernel or host operator and, if a profile was taken, what its launches cost in one run.
 struct KernelSummary {
   std::string Name, Template, Device;
   std::string Ops;   ///< "contract, add x2, max"
@@ -25,7 +25,8 @@ struct KernelSummary {
   const char *bound(const MachineLimits &Limits) const;
 };
 
-/// All kernels that an entry launches, in program order of the first launch.
+/// All kernels that an entry launches, in program order of the first launch,
+/// and its calls of host operators.
 /// `Recorded` may be null; it holds `Runs` runs.
 std::vector<KernelSummary> summariseKernels(const fb::Program &P,
                                             const fb::Entry &E,

@@ -33,6 +33,10 @@ void ModelOptions::addCompileOptionsTo(CLI::App &Command) {
                      "entry of the model; default: the first");
   Command.add_option("--plugin", Plugins, "shared library of a device to load")
       ->take_all();
+  Command
+      .add_option("--operators", OperatorLibraries,
+                  "shared library with operators to load")
+      ->take_all();
   Command.add_option("-f,--flag", Flags, "further compiler option, KEY=VALUE")
       ->take_all();
 }
@@ -59,7 +63,16 @@ limosa_compile_options ModelOptions::compileOptions() {
   Options.flag_count = uint32_t(FlagPointers.size());
   Options.plugins = PluginPointers.data();
   Options.plugin_count = uint32_t(PluginPointers.size());
+  Operators.addTo(Options);
   return Options;
+}
+
+Status ModelOptions::loadOperators(runtime::OperatorRegistry &Registry) {
+  for (const std::string &Path : OperatorLibraries)
+    if (Status S = Registry.load(Path))
+      return S;
+  Operators = Registry.tables();
+  return {};
 }
 
 std::string ArgumentInfo::text() const {
@@ -211,6 +224,8 @@ Status Session::open(ModelOptions &Options, Progress &Bar) {
   for (const std::string &Plugin : Options.Plugins)
     if (Status Failed = Context->loadPlugin(Plugin))
       return Failed;
+  if (Status Failed = Options.loadOperators(Context->operators()))
+    return Failed;
   if (Status Unknown = findDevices(*Context, Options.Device))
     return Unknown;
   auto File = openFile(Options, Bar, FromCache, S);

@@ -28,6 +28,7 @@ struct ModelOptions {
   unsigned Threads = 0;
   std::vector<std::string> Plugins;
   std::vector<std::string> Flags;
+  std::vector<std::string> OperatorLibraries;
   bool NoCache = false;
 
   /// Adds them to a command; `Path` as its positional argument.
@@ -36,9 +37,13 @@ struct ModelOptions {
   void addCompileOptionsTo(CLI::App &Command);
   /// For the compiler, valid as long as these options do not change.
   limosa_compile_options compileOptions();
+  /// Loads the operator libraries into a registry, and shows the compiler what
+  /// it has.
+  Status loadOperators(runtime::OperatorRegistry &Registry);
 
 private:
   std::vector<const char *> FlagPointers, PluginPointers;
+  runtime::OperatorTables Operators;
 };
 
 /// A shape as the program gives it.

@@ -10,6 +10,7 @@
 #define LIMOSA_DRIVER_DRIVER_H
 
 #include "limosa/device.h"
+#include "limosa/operator.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/OwningOpRef.h"
@@ -52,6 +53,8 @@ struct CompileOptions {
   std::vector<std::pair<std::string, int64_t>> FixedDims;
   /// What is known of inputs (OnnxImportOptions::Inputs).
   std::vector<std::pair<std::string, std::string>> Inputs;
+  /// Operators that users registered.
+  std::vector<const limosa_operator *> Operators;
 
   /// One-line messages (LIMOSA_DIAGNOSTIC_*); may be empty.
   std::function<void(int32_t Severity, const std::string &Message)> Diagnostic;

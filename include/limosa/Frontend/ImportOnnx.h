@@ -10,6 +10,7 @@
 #ifndef LIMOSA_FRONTEND_IMPORTONNX_H
 #define LIMOSA_FRONTEND_IMPORTONNX_H
 
+#include "limosa/operator.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/OwningOpRef.h"
@@ -17,6 +18,7 @@
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
 #include <string>
+#include <vector>
 
 namespace limosa {
 
@@ -33,6 +35,9 @@ struct OnnxImportOptions {
   /// Initialisers that are also graph inputs become inputs (kind "parameter"),
   /// not constants.
   bool InitializersAsInputs = false;
+  /// Operators that users registered. They come before Limosa's own and the
+  /// model's functions.
+  std::vector<const limosa_operator *> Operators;
 };
 
 /// Imports the model at `Path`; "-" reads the standard input.

@@ -1,6 +1,7 @@
 //===- Importer.cpp - The walk over an ONNX model -------------------------===//
 
 #include "Importer.h"
+#include "Custom.h"
 #include "Registry.h"
 #include "Tensors.h"
 #include "limosa/IR/Symbols.h"
@@ -143,24 +144,14 @@ LogicalResult Importer::foldKnown(Node &N, bool &Done) {
   return success();
 }
 
-LogicalResult Importer::importNode(const onnx::NodeProto &P, Frame &F) {
-  if (--NodeBudget < 0)
-    return fatal("the model expands to more than 4 million nodes");
-  std::array<std::string, 3> Key{P.domain(), P.op_type(), P.overload()};
-  auto Fn = Functions.find(Key);
-  if (Fn != Functions.end())
-    return expandFunction(P, *Fn->second, F);
-
-  int64_t Opset = F.opset(P.domain());
-  const OpEntry *Entry = findOp(P.domain(), P.op_type(), Opset);
-  Node N(*this, P, F, Entry ? Entry->Since : Opset);
-  // Outputs that nothing sets stay without a type.
-  for (const std::string &O : P.output())
+/// The outputs' names are there from now on, without a type as long as nothing
+/// sets them. `Poisoned`: an input could not be imported.
+LogicalResult Importer::readInputs(Node &N, bool &Poisoned) {
+  for (const std::string &O : N.P.output())
     if (!O.empty())
-      F.Names[O] = Tensor();
-
-  bool Poisoned = false;
-  for (auto [K, Name] : llvm::enumerate(P.input())) {
+      N.F.Names[O] = Tensor();
+  Poisoned = false;
+  for (auto [K, Name] : llvm::enumerate(N.P.input())) {
     if (Name.empty())
       continue;
     if (!N.has(K))
@@ -168,6 +159,62 @@ LogicalResult Importer::importNode(const onnx::NodeProto &P, Frame &F) {
                    "', which nothing produces");
     Poisoned |= !N.tensor(K);
   }
+  return success();
+}
+
+/// What the user registered for a node: of several versions the newest that the
+/// model may mean. Within an operator's own body its name is another's.
+const limosa_operator *Importer::findCustom(const onnx::NodeProto &P,
+                                            int64_t Opset) const {
+  StringRef Domain = P.domain().empty() ? "ai.onnx" : StringRef(P.domain());
+  const limosa_operator *Best = nullptr;
+  for (const limosa_operator *Op : Options.Operators)
+    if (Domain == Op->domain && P.op_type() == Op->name &&
+        (Opset == 0 || Op->since_version <= Opset) &&
+        (!Best || Best->since_version < Op->since_version) &&
+        !llvm::is_contained(ExpandingCustom, Op))
+      Best = Op;
+  return Best;
+}
+
+LogicalResult Importer::importCustom(const onnx::NodeProto &P,
+                                     const limosa_operator &Op, Frame &F) {
+  Node N(*this, P, F, Op.since_version);
+  bool Poisoned = false;
+  if (failed(readInputs(N, Poisoned)))
+    return failure();
+  if (Poisoned)
+    return success();
+  if (ExpandingCustom.size() >= MaxDepth)
+    return fatal("bodies of operators are nested more than " + Twine(MaxDepth) +
+                 " deep");
+  size_t Before = Refusals.size();
+  ExpandingCustom.push_back(&Op);
+  LogicalResult Result = importCustomOperator(N, Op);
+  ExpandingCustom.pop_back();
+  if (!Fatal.empty())
+    return failure();
+  if (failed(Result) && Refusals.size() == Before)
+    refuse(P, N.Opset, "cannot be translated");
+  return success();
+}
+
+LogicalResult Importer::importNode(const onnx::NodeProto &P, Frame &F) {
+  if (--NodeBudget < 0)
+    return fatal("the model expands to more than 4 million nodes");
+  int64_t Opset = F.opset(P.domain());
+  if (const limosa_operator *Custom = findCustom(P, Opset))
+    return importCustom(P, *Custom, F);
+  std::array<std::string, 3> Key{P.domain(), P.op_type(), P.overload()};
+  auto Fn = Functions.find(Key);
+  if (Fn != Functions.end())
+    return expandFunction(P, *Fn->second, F);
+
+  const OpEntry *Entry = findOp(P.domain(), P.op_type(), Opset);
+  Node N(*this, P, F, Entry ? Entry->Since : Opset);
+  bool Poisoned = false;
+  if (failed(readInputs(N, Poisoned)))
+    return failure();
   if (!Entry) {
     auto Lowest = lowestVersion(P.domain(), P.op_type());
     if (Opset == 0)
@@ -179,7 +226,7 @@ LogicalResult Importer::importNode(const onnx::NodeProto &P, Frame &F) {
              "needs operator set " + Twine(*Lowest) +
                  " or later; convert the model with onnx.version_converter");
     else
-      refuse(P, Opset, "operator not supported");
+      refuse(P, Opset, UnknownOperator);
     refuseUnknownInside(P, F);
     return success();
   }

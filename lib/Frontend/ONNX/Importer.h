@@ -118,6 +118,9 @@ public:
   importBody(const onnx::GraphProto &Graph, Frame &Parent,
              llvm::ArrayRef<Tensor> Inputs);
 
+  /// Imports one node at the insertion point. Failure after a fatal error only.
+  mlir::LogicalResult importNode(const onnx::NodeProto &N, Frame &F);
+
   /// A new symbol.
   DimExpr freshSymbol(llvm::StringRef Hint, const DimExpr *Bound = nullptr,
                       int64_t Min = 0);
@@ -134,6 +137,7 @@ public:
   void refuse(const onnx::NodeProto &N, int64_t Version,
               const llvm::Twine &Reason);
   size_t numRefusals() const { return Refusals.size(); }
+  const std::string &lastRefusal() const { return Refusals.back().Reason; }
   /// Does something that may fail; then what it refused is forgotten, so that
   /// another way can be tried.
   mlir::LogicalResult attempt(llvm::function_ref<mlir::LogicalResult()> Do);
@@ -163,7 +167,11 @@ private:
                    const llvm::StringSet<> &BareSymbols);
   mlir::LogicalResult importNodes(llvm::ArrayRef<const onnx::NodeProto *> Nodes,
                                   Frame &F);
-  mlir::LogicalResult importNode(const onnx::NodeProto &N, Frame &F);
+  mlir::LogicalResult readInputs(Node &N, bool &Poisoned);
+  const limosa_operator *findCustom(const onnx::NodeProto &N,
+                                    int64_t Opset) const;
+  mlir::LogicalResult importCustom(const onnx::NodeProto &N,
+                                   const limosa_operator &Op, Frame &F);
   mlir::LogicalResult expandFunction(const onnx::NodeProto &N,
                                      const onnx::FunctionProto &Fn, Frame &F);
   mlir::LogicalResult foldKnown(Node &N, bool &Done);
@@ -191,6 +199,9 @@ private:
       FunctionOpsets;
   llvm::SmallVector<const onnx::FunctionProto *> Expanding;
 
+  /// Operators whose bodies are being imported.
+  llvm::SmallVector<const limosa_operator *> ExpandingCustom;
+
   std::vector<std::string> FreshSymbols;
   std::vector<Refusal> Refusals;
   llvm::DenseSet<const onnx::NodeProto *> Refused;
@@ -205,6 +216,9 @@ private:
 std::optional<std::vector<const onnx::NodeProto *>>
 sortNodes(const google::protobuf::RepeatedPtrField<onnx::NodeProto> &Nodes,
           std::string &Cycle);
+
+/// The reason for refusing an operator that nobody has.
+inline constexpr llvm::StringLiteral UnknownOperator = "operator not supported";
 
 /// A name for a symbol: what is no letter, digit, '_' or '.' becomes '_'.
 std::string sanitizeSymbol(llvm::StringRef Name);

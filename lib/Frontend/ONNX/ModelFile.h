@@ -13,6 +13,7 @@
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Support/Error.h"
 #include "llvm/Support/MemoryBuffer.h"
+#include <deque>
 #include <memory>
 
 namespace limosa::onnximport {
@@ -26,6 +27,9 @@ public:
 
   const onnx::ModelProto &proto() const { return Proto; }
   llvm::StringRef name() const { return Name; }
+  /// An empty node that lives as long as the model's own, for what a user's
+  /// operator is made of.
+  onnx::NodeProto &addNode() { return Added.emplace_back(); }
 
   /// The whole of an external data file, mapped. `Location` must name a file
   /// inside of the model's folder.
@@ -34,6 +38,7 @@ public:
 private:
   std::string Name, Folder;
   onnx::ModelProto Proto;
+  std::deque<onnx::NodeProto> Added;
   llvm::StringMap<std::unique_ptr<llvm::MemoryBuffer>> External;
 };
 

@@ -3,6 +3,7 @@
 
 #include "Importer.h"
 #include "Registry.h"
+#include "limosa/Runtime/OperatorAttributes.h"
 
 using namespace mlir;
 using namespace limosa;
@@ -46,6 +47,11 @@ std::string Importer::refusalMessage() const {
   }
   if (Refusals.size() > MaxListed)
     OS << "\n  ... and " << Refusals.size() - MaxListed << " more";
+  if (llvm::any_of(Refusals, [](const Refusal &R) {
+        return R.Reason == UnknownOperator;
+      }))
+    OS << "\n  If an operator is your own, "
+       << StringRef(runtime::HowToRegister);
   return Text;
 }
 
@@ -57,9 +63,9 @@ void Importer::refuseUnknownInside(const onnx::NodeProto &N, Frame &F) {
       int64_t Version = F.opset(Inner.domain());
       std::array<std::string, 3> Key{Inner.domain(), Inner.op_type(),
                                      Inner.overload()};
-      if (!Functions.count(Key) &&
+      if (!Functions.count(Key) && !findCustom(Inner, Version) &&
           !findOp(Inner.domain(), Inner.op_type(), Version))
-        refuse(Inner, Version, "operator not supported");
+        refuse(Inner, Version, UnknownOperator);
       for (const onnx::AttributeProto &A : Inner.attribute())
         if (A.has_g())
           Self(A.g(), Self);
