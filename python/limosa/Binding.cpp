@@ -6,14 +6,13 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "limosa/Support/DType.h"
-#include "limosa/limosa.h"
+#include "Arrays.h"
+#include "Operators.h"
 
 #include <algorithm>
 #include <memory>
 #include <mutex>
 #include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
@@ -22,104 +21,10 @@
 
 namespace nb = nanobind;
 using namespace limosa;
+using namespace limosa::python;
 using namespace nb::literals;
 
 namespace {
-
-/// Raises the Python exception for a status: FileNotFoundError, ValueError,
-/// NotImplementedError, MemoryError, or limosa.Error.
-[[noreturn]] void raise(int32_t Status, const std::string &Message) {
-  switch (Status) {
-  case LIMOSA_STATUS_INVALID_ARGUMENT:
-    throw nb::value_error(Message.c_str());
-  case LIMOSA_STATUS_NOT_FOUND:
-    PyErr_SetString(PyExc_FileNotFoundError, Message.c_str());
-    break;
-  case LIMOSA_STATUS_UNSUPPORTED:
-    PyErr_SetString(PyExc_NotImplementedError, Message.c_str());
-    break;
-  case LIMOSA_STATUS_OUT_OF_MEMORY:
-    PyErr_SetString(PyExc_MemoryError, Message.c_str());
-    break;
-  default:
-    nb::object Error = nb::module_::import_("limosa._limosa").attr("Error");
-    PyErr_SetString(Error.ptr(), Message.c_str());
-  }
-  throw nb::python_error();
-}
-
-void check(int32_t Status) {
-  if (Status)
-    raise(Status, limosa_last_error());
-}
-
-struct TypeName {
-  DType Type;
-  const char *Name; ///< NumPy's, or ml_dtypes'.
-  nb::dlpack::dtype_code Code;
-};
-constexpr TypeName TypeNames[] = {
-    {DType::Bool, "bool", nb::dlpack::dtype_code::Bool},
-    {DType::I8, "int8", nb::dlpack::dtype_code::Int},
-    {DType::I16, "int16", nb::dlpack::dtype_code::Int},
-    {DType::I32, "int32", nb::dlpack::dtype_code::Int},
-    {DType::I64, "int64", nb::dlpack::dtype_code::Int},
-    {DType::U8, "uint8", nb::dlpack::dtype_code::UInt},
-    {DType::U16, "uint16", nb::dlpack::dtype_code::UInt},
-    {DType::U32, "uint32", nb::dlpack::dtype_code::UInt},
-    {DType::U64, "uint64", nb::dlpack::dtype_code::UInt},
-    {DType::F16, "float16", nb::dlpack::dtype_code::Float},
-    {DType::BF16, "bfloat16", nb::dlpack::dtype_code::Bfloat},
-    {DType::F32, "float32", nb::dlpack::dtype_code::Float},
-    {DType::F64, "float64", nb::dlpack::dtype_code::Float},
-    {DType::F8E4M3FN, "float8_e4m3fn", nb::dlpack::dtype_code::Float8_E4M3FN},
-    {DType::F8E5M2, "float8_e5m2", nb::dlpack::dtype_code::Float8_E5M2},
-    {DType::F8E4M3FNUZ, "float8_e4m3fnuz",
-     nb::dlpack::dtype_code::Float8_E4M3FNUZ},
-    {DType::F8E5M2FNUZ, "float8_e5m2fnuz",
-     nb::dlpack::dtype_code::Float8_E5M2FNUZ},
-    {DType::I4, "int4", nb::dlpack::dtype_code::Int},
-    {DType::U4, "uint4", nb::dlpack::dtype_code::UInt},
-    {DType::F4E2M1FN, "float4_e2m1fn", nb::dlpack::dtype_code::Float4_E2M1FN},
-};
-
-/// Types whose elements share bytes: a byte each in NumPy, packed in Limosa.
-bool isPacked(DType Type) { return dtypeBits(Type) < 8; }
-
-/// Elements from a byte each to their packed form, low bits first, or back.
-void packElements(const uint8_t *From, size_t Count, unsigned Bits,
-                  uint8_t *To) {
-  const unsigned PerByte = 8 / Bits, Mask = (1u << Bits) - 1;
-  std::fill_n(To, (Count + PerByte - 1) / PerByte, 0);
-  for (size_t I = 0; I < Count; ++I)
-    To[I / PerByte] |= uint8_t((From[I] & Mask) << (I % PerByte * Bits));
-}
-void unpackElements(const uint8_t *From, size_t Count, unsigned Bits,
-                    uint8_t *To) {
-  const unsigned PerByte = 8 / Bits, Mask = (1u << Bits) - 1;
-  for (size_t I = 0; I < Count; ++I)
-    To[I] = From[I / PerByte] >> (I % PerByte * Bits) & Mask;
-}
-
-const TypeName *nameOf(DType Type) {
-  for (const TypeName &T : TypeNames)
-    if (T.Type == Type)
-      return &T;
-  return nullptr;
-}
-
-std::string pythonName(DType Type) {
-  const TypeName *T = nameOf(Type);
-  return T ? T->Name : std::string(dtypeName(Type));
-}
-
-DType fromDlpack(nb::dlpack::dtype D) {
-  for (const TypeName &T : TypeNames)
-    if (D.lanes == 1 && D.code == uint8_t(T.Code) &&
-        D.bits == dtypeBits(T.Type))
-      return T.Type;
-  return DType::Invalid;
-}
 
 /// What a model takes or gives.
 struct ValueInfo {
@@ -400,7 +305,9 @@ private:
 };
 
 ContextPtr makeContext(unsigned Threads,
-                       const std::vector<std::string> &Plugins) {
+                       const std::vector<std::string> &Plugins,
+                       nb::list Operators = {},
+                       const std::vector<std::string> &OperatorLibraries = {}) {
   limosa_context_options Options = {};
   Options.size = sizeof(Options);
   Options.threads = Threads;
@@ -409,14 +316,20 @@ ContextPtr makeContext(unsigned Threads,
   ContextPtr Context(Raw);
   for (const std::string &Plugin : Plugins)
     check(limosa_context_load_plugin(Raw, Plugin.c_str()));
+  for (const std::string &Library : OperatorLibraries)
+    check(limosa_context_load_operators(Raw, Library.c_str()));
+  registerOperators(Raw, Operators);
   return Context;
 }
 
 std::unique_ptr<Model> load(const std::string &Path, const std::string &Device,
                             unsigned Threads, const std::string &Isa,
                             std::vector<std::string> Plugins,
-                            std::vector<std::string> Flags, bool IsCompiled) {
-  ContextPtr Context = makeContext(Threads, Plugins);
+                            std::vector<std::string> Flags, nb::list Operators,
+                            const std::vector<std::string> &OperatorLibraries,
+                            bool IsCompiled) {
+  ContextPtr Context =
+      makeContext(Threads, Plugins, Operators, OperatorLibraries);
   limosa_module *Raw = nullptr;
   int32_t FromCache = 0;
   if (IsCompiled) {
@@ -441,16 +354,20 @@ std::unique_ptr<Model> load(const std::string &Path, const std::string &Device,
 void compile(const std::string &Path, const std::string &Output,
              const std::string &Device, unsigned Threads,
              const std::string &Isa, std::vector<std::string> Plugins,
-             std::vector<std::string> Flags, const std::string &Emit) {
+             std::vector<std::string> Flags, nb::list Operators,
+             const std::vector<std::string> &OperatorLibraries,
+             const std::string &Emit) {
   Request R{
       Path, Device, Isa, Output, Emit, std::move(Plugins), std::move(Flags),
       {},   {}};
   limosa_compile_options Options = R.options(Threads);
+  ContextPtr Context = makeContext(1, {}, Operators, OperatorLibraries);
   Listener L;
   int32_t Status;
   {
     nb::gil_scoped_release Release;
-    Status = limosa_compile(&Options, Listener::call, &L);
+    Status =
+        limosa_context_compile(Context.get(), &Options, Listener::call, &L);
   }
   L.finish(Status);
 }
@@ -486,6 +403,7 @@ NB_MODULE(_limosa, M) {
       .def("stop_profile", &Model::stopProfile, "path"_a)
       .def_prop_ro("from_cache", &Model::fromCache)
       .def_prop_ro("threads", &Model::threads);
+  bindOperators(M);
   M.def("load", &load);
   M.def("compile", &compile);
   M.def("devices", &devices);

@@ -15,9 +15,13 @@ from typing import Any, Iterator, Mapping, Optional, Sequence, Union
 import numpy as np
 
 from . import _limosa
+from ._arrays import as_named_type, has_no_numpy_type
 from ._limosa import Error, Value
+from .operators import (Dim, TensorType, custom_op, register_operator, registered,
+                        unregister_operator)
 
-__all__ = ["Error", "Model", "Value", "__version__", "compile", "devices", "load"]
+__all__ = ["Dim", "Error", "Model", "TensorType", "Value", "__version__", "compile", "custom_op",
+           "devices", "load", "register_operator", "unregister_operator"]
 __version__: str = _limosa.__version__
 
 _COMPILED_MARK = b"LIMOSA\r\n"
@@ -78,7 +82,7 @@ class Model:
                 f"missing: {missing}, unknown: {unknown}")
         arrays = [_as_array(inputs[value.name], value) for value in takes]
         results = self._handle.run(index, arrays)
-        return {value.name: _as_named_type(result, value.dtype)
+        return {value.name: as_named_type(result, value.dtype)
                 for value, result in zip(gives, results)}
 
     @contextlib.contextmanager
@@ -109,25 +113,10 @@ def _as_plain_type(array: np.ndarray, value: Value) -> np.ndarray:
         return array
     if not array.dtype.isnative:
         return array.astype(array.dtype.newbyteorder("="))
-    if array.dtype.name != value.dtype or not _has_no_numpy_type(value.dtype):
+    if array.dtype.name != value.dtype or not has_no_numpy_type(value.dtype):
         raise TypeError(f"input '{value.name}' takes {value.dtype}, "
                         f"but the array is of {array.dtype.name}")
     return array.view(f"uint{8 * array.dtype.itemsize}")
-
-
-def _has_no_numpy_type(dtype: str) -> bool:
-    """Whether only ml_dtypes has the type. Those of four bits take a byte each there."""
-    return dtype.startswith(("bfloat", "float8", "float4", "int4", "uint4"))
-
-
-def _as_named_type(array: np.ndarray, dtype: str) -> np.ndarray:
-    if array.dtype.name == dtype or not _has_no_numpy_type(dtype):
-        return array
-    try:
-        import ml_dtypes
-    except ImportError:
-        return array
-    return array.view(getattr(ml_dtypes, dtype))
 
 
 def _is_compiled(path: str) -> bool:
@@ -137,25 +126,30 @@ def _is_compiled(path: str) -> bool:
 
 def load(path: Union[str, os.PathLike], device: str = "cpu", threads: Optional[int] = None, *,
          isa: str = "auto", plugins: Sequence[Union[str, os.PathLike]] = (),
-         flags: Optional[Mapping[str, Any]] = None) -> Model:
+         flags: Optional[Mapping[str, Any]] = None,
+         operators: Sequence[Union[str, os.PathLike]] = ()) -> Model:
     """Loads an .onnx model (compiled once, then cached) or a compiled .lim file.
 
     `threads` None means as many as the process may use processors. `plugins` are
-    shared libraries of further devices. Raises FileNotFoundError, ValueError,
+    shared libraries of further devices, `operators` of operators, besides those
+    that were registered (custom_op). Raises FileNotFoundError, ValueError,
     NotImplementedError (with all operators the compiler can't do), or Error.
     """
     path = os.fspath(path)
     return Model(_limosa.load(path, device, threads or 0, isa, [os.fspath(p) for p in plugins],
-                              _flag_list(flags), _is_compiled(path)))
+                              _flag_list(flags), registered(),
+                              [os.fspath(o) for o in operators], _is_compiled(path)))
 
 
 def compile(path: Union[str, os.PathLike], output: Union[str, os.PathLike], device: str = "cpu",
             threads: Optional[int] = None, *, isa: str = "auto", emit: str = "lim",
             plugins: Sequence[Union[str, os.PathLike]] = (),
-            flags: Optional[Mapping[str, Any]] = None) -> None:
+            flags: Optional[Mapping[str, Any]] = None,
+            operators: Sequence[Union[str, os.PathLike]] = ()) -> None:
     """Compiles a model to a file: `emit` "lim", or "obj" to link it."""
     _limosa.compile(os.fspath(path), os.fspath(output), device, threads or 0, isa,
-                    [os.fspath(p) for p in plugins], _flag_list(flags), emit)
+                    [os.fspath(p) for p in plugins], _flag_list(flags), registered(),
+                    [os.fspath(o) for o in operators], emit)
 
 
 def devices(plugins: Sequence[Union[str, os.PathLike]] = ()) -> dict[str, str]:

@@ -36,6 +36,7 @@ void ModelOptions::addCompileOptionsTo(CLI::App &Command) {
   Command
       .add_option("--operators", OperatorLibraries,
                   "shared library with operators to load")
+      ->allow_extra_args(false)
       ->take_all();
   Command.add_option("-f,--flag", Flags, "further compiler option, KEY=VALUE")
       ->take_all();

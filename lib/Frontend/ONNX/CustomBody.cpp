@@ -94,14 +94,15 @@ private:
     return BodyResult::Failed;
   }
 
-  /// Removes the ops that were made. Constants stand elsewhere.
+  /// Removes the ops that were made.
   static void undo(Block *At, Operation *Before, Operation *After) {
     auto From = Before ? std::next(Block::iterator(Before)) : At->begin();
     auto To = After ? Block::iterator(After) : At->end();
     // Users first.
     SmallVector<Operation *> Made;
     for (Operation &Op : llvm::make_range(From, To))
-      Made.push_back(&Op);
+      if (!isa<ConstantOp>(Op)) // the importer may hold on to it
+        Made.push_back(&Op);
     for (Operation *Op : llvm::reverse(Made))
       Op->erase();
   }
