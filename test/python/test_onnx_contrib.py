@@ -287,3 +287,70 @@ def test_dropout(limosa, tmp_path, training):
     got = limosa.load(path).run({"x": x, "ratio": scalar(0.25), "training": np.array(training)})
     assert abs(got["mask"].mean() - (0.75 if training else 1)) < 0.02
     np.testing.assert_allclose(got["y"], np.where(got["mask"], x / (0.75 if training else 1), 0), rtol=1e-6)
+
+
+@pytest.mark.parametrize("activation, parameters", [
+    ("Relu", None), ("Tanh", None), ("Sigmoid", None), ("LeakyRelu", [0.1]), ("Clip", [-0.5, 0.75]),
+    ("HardSigmoid", [0.3, 0.4])])
+def test_fused_conv(limosa, tmp_path, activation, parameters):
+    options = {"activation_params": parameters} if parameters else {}
+    check(limosa, tmp_path, "FusedConv", [floats(2, 6, 9, 8), floats(10, 3, 3, 3), floats(10)],
+          activation=activation, group=2, pads=[1, 1, 1, 1], **options)
+
+
+def test_fused_conv_with_sum(limosa, tmp_path):
+    check(limosa, tmp_path, "FusedConv",
+          [floats(1, 4, 8, 8), floats(5, 4, 1, 1), floats(5), floats(1, 5, 8, 8)], activation="Relu")
+
+
+def test_fused_gemm(limosa, tmp_path):
+    check(limosa, tmp_path, "FusedGemm", [floats(7, 5), floats(9, 5), floats(9)], transB=1, alpha=0.5,
+          activation="LeakyRelu", activation_alpha=0.2)
+
+
+def group_query(batch, new, past, lengths, heads=4, key_heads=2, size=16, packed=False, rotary=False,
+                interleaved=0, **options):
+    """Inputs and attributes of a GroupQueryAttention node."""
+    if packed:
+        inputs = [floats(batch, new, (heads + 2 * key_heads) * size), None, None]
+    else:
+        inputs = [floats(batch, new, heads * size), floats(batch, new, key_heads * size),
+                  floats(batch, new, key_heads * size)]
+    inputs += [floats(batch, key_heads, past, size), floats(batch, key_heads, past, size)]
+    lengths = np.array(lengths, np.int32)
+    inputs += [lengths - 1, np.array(lengths.max(), np.int32)]
+    if rotary:
+        angles = RANDOM.uniform(0, 6, (64, size // 2))
+        inputs += [np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)]
+        options.update(do_rotary=1, rotary_interleaved=interleaved)
+    return inputs, dict(options, num_heads=heads, kv_num_heads=key_heads)
+
+
+@pytest.mark.parametrize("inputs, options", [
+    pytest.param(*group_query(2, 5, 0, [5, 5]), id="prompt"),
+    pytest.param(*group_query(1, 6, 0, [6], packed=True, rotary=True), id="packed"),
+    pytest.param(*group_query(2, 1, 5, [6, 6]), id="token"),
+    pytest.param(*group_query(2, 1, 5, [6, 4], rotary=True), id="lengths"),
+    pytest.param(*group_query(1, 1, 7, [8], rotary=True, interleaved=1, packed=True), id="interleaved"),
+    pytest.param(*group_query(1, 3, 6, [9], rotary=True), id="several"),
+    pytest.param(*group_query(1, 1, 20, [21], local_window_size=4), id="window"),
+    pytest.param(*group_query(1, 8, 0, [8], local_window_size=3, softcap=2.0), id="window-prompt"),
+    pytest.param(*group_query(2, 1, 9, [10, 10], heads=8, key_heads=1, scale=0.3), id="scale"),
+])
+def test_group_query_attention(limosa, tmp_path, inputs, options):
+    check(limosa, tmp_path, "GroupQueryAttention", inputs, outputs=3, constants=(6,), **options)
+
+
+def test_maps_are_columns(limosa, tmp_path):
+    """ZipMap: a dictionary for each row from onnxruntime, the columns of a tensor from Limosa."""
+    x = floats(4, 3)
+    node = helper.make_node("ZipMap", ["x"], ["y"], domain="ai.onnx.ml", classlabels_int64s=[7, 2, 5])
+    graph = helper.make_graph([node], "g", [helper.make_tensor_value_info("x", 1, ["N", 3])],
+                              [onnx.ValueInfoProto(name="y")])
+    path = tmp_path / "model.onnx"
+    onnx.save(helper.make_model(graph, ir_version=8, opset_imports=[
+        helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]), path)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    rows = session.run(None, {"x": x})[0]
+    have = limosa.load(path).run({"x": x})["y"]
+    np.testing.assert_array_equal(have, [[row[label] for label in (7, 2, 5)] for row in rows])

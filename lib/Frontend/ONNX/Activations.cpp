@@ -1,5 +1,6 @@
 //===- Activations.cpp - Activation functions and softmax -----------------===//
 
+#include "Activate.h"
 #include "Registry.h"
 
 using namespace mlir;
@@ -107,6 +108,33 @@ static LogicalResult geluBias(Node &N) {
     X = N.B.add((*V)[0], (*V)[1]);
   }
   return gelu(N, X, N.op() == "FastGelu" ? "tanh" : "none");
+}
+
+FailureOr<Value> limosa::onnximport::activate(Node &N, Value X, StringRef Name,
+                                              ArrayRef<double> Parameters) {
+  auto at = [&](size_t K, double Default) {
+    return K < Parameters.size() ? Parameters[K] : Default;
+  };
+  if (Name.empty())
+    return X;
+  if (Name == "Relu")
+    return N.B.maxScalar(X, 0);
+  if (Name == "Tanh")
+    return N.B.tanh(X);
+  if (Name == "Sigmoid")
+    return N.B.sigmoid(X);
+  if (Name == "LeakyRelu")
+    return N.B.select(N.B.compare(Dir::LT, X, N.B.full(0, X)),
+                      N.B.mulScalar(X, at(0, 0.01)), X);
+  if (Name == "Clip") {
+    double Infinity = std::numeric_limits<double>::infinity();
+    return N.B.minScalar(N.B.maxScalar(X, at(0, -Infinity)), at(1, Infinity));
+  }
+  if (Name == "HardSigmoid") {
+    Value Line = N.B.addScalar(N.B.mulScalar(X, at(0, 0.2)), at(1, 0.5));
+    return N.B.minScalar(N.B.maxScalar(Line, 0), 1);
+  }
+  return N.fail("activation '" + Name + "' is not supported");
 }
 
 //===----------------------------------------------------------------------===//

@@ -167,10 +167,74 @@ static LogicalResult ifOp(Node &N) {
   return success();
 }
 
+//===----------------------------------------------------------------------===//
+// Scan of operator set 8
+//===----------------------------------------------------------------------===//
+
+/// Domain of the Scan that opset 8's is made of: with opset 9's meaning, in
+/// graphs of opset 8.
+static constexpr llvm::StringLiteral LaterDomain = "limosa.later";
+
+/// Lengths (not supported), states and scanned inputs, all with a batch in
+/// front: a scan over the samples whose body is the scan over the sequence.
+static LogicalResult scanOfBatch(Node &N) {
+  const onnx::GraphProto *Body = N.graph("body");
+  int64_t NumScanned = N.attr("num_scan_inputs", int64_t(0));
+  if (!Body)
+    return N.fail("the body is missing");
+  if (N.has(0))
+    return N.fail("sequence_lens are not supported");
+  auto Ends = [](onnx::NodeProto &P, const onnx::GraphProto &Graph,
+                 int64_t Scanned) {
+    P.set_op_type("Scan");
+    P.set_domain(LaterDomain.str());
+    onnx::AttributeProto &G = *P.add_attribute();
+    G.set_name("body");
+    G.set_type(onnx::AttributeProto::GRAPH);
+    *G.mutable_g() = Graph;
+    onnx::AttributeProto &Count = *P.add_attribute();
+    Count.set_name("num_scan_inputs");
+    Count.set_type(onnx::AttributeProto::INT);
+    Count.set_i(Scanned);
+  };
+  onnx::GraphProto Sample;
+  Sample.set_name(Body->name());
+  onnx::NodeProto &Inner = *Sample.add_node();
+  Ends(Inner, *Body, NumScanned);
+  Inner.set_name(N.P.name());
+  if (auto Back = N.ints("directions")) {
+    onnx::AttributeProto &A = *Inner.add_attribute();
+    A.set_name("scan_input_directions");
+    A.set_type(onnx::AttributeProto::INTS);
+    for (int64_t D : *Back)
+      A.add_ints(D);
+  }
+  onnx::NodeProto &Outer = N.I.file()->addNode();
+  Outer.set_name(N.P.name());
+  // Names that no model has.
+  auto name = [](StringRef What, int K) {
+    return ("\1" + What + Twine(K)).str();
+  };
+  for (int K = 1; K < N.P.input_size(); ++K) {
+    Outer.add_input(N.P.input(K));
+    Inner.add_input(name("in", K));
+    Sample.add_input()->set_name(name("in", K));
+  }
+  for (int K = 0; K < N.P.output_size(); ++K) {
+    Outer.add_output(N.P.output(K));
+    Inner.add_output(name("out", K));
+    Sample.add_output()->set_name(name("out", K));
+  }
+  Ends(Outer, Sample, Outer.input_size());
+  return N.I.importNode(Outer, N.F);
+}
+
 llvm::ArrayRef<OpEntry> limosa::onnximport::controlOps() {
   static const OpEntry Table[] = {
       {"", "If", 1, 1, 1, Bools, ifOp},
       {"", "Loop", 1, 0, -1, AnyType | Sequences, importLoop},
+      {"", "Scan", 8, 0, -1, 0, scanOfBatch},
+      {LaterDomain, "Scan", 0, 1, -1, AnyType, importScan},
       {"", "Scan", 9, 1, -1, AnyType, importScan},
   };
   return Table;

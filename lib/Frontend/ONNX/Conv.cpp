@@ -1,5 +1,6 @@
 //===- Conv.cpp - Convolutions --------------------------------------------===//
 
+#include "Activate.h"
 #include "Windows.h"
 
 using namespace mlir;
@@ -140,6 +141,27 @@ static LogicalResult conv(Node &N) {
   return N.done(*Y);
 }
 
+/// com.microsoft: x, filter, bias, and a sum; then an activation.
+static LogicalResult fusedConv(Node &N) {
+  if (failed(N.sameElem(0, 1)))
+    return failure();
+  auto Y = buildConv(N, N.in(0), N.in(1), {});
+  if (failed(Y) || failed(Y = addBias(N, *Y, 2)))
+    return failure();
+  if (N.has(3)) {
+    if (failed(N.sameElem(0, 3)))
+      return failure();
+    auto Other = N.broadcastTo(N.in(3), getDims(*Y));
+    if (failed(Other))
+      return failure();
+    Y = N.B.add(*Y, *Other);
+  }
+  auto Parameters = N.floats("activation_params");
+  Y = activate(N, *Y, N.attr("activation", StringRef("")),
+               Parameters ? *Parameters : SmallVector<double>());
+  return failed(Y) ? failure() : N.done(*Y);
+}
+
 static LogicalResult convTranspose(Node &N) {
   if (failed(N.sameElem(0, 1)))
     return failure();
@@ -249,6 +271,7 @@ static LogicalResult convTranspose(Node &N) {
 llvm::ArrayRef<OpEntry> limosa::onnximport::convOps() {
   static const OpEntry Table[] = {
       {"", "Conv", 1, 2, 3, Floats, conv},
+      {"com.microsoft", "FusedConv", 1, 2, 4, Floats, fusedConv},
       {"", "ConvTranspose", 1, 2, 3, Floats, convTranspose},
   };
   return Table;

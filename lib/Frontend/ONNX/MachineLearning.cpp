@@ -376,6 +376,25 @@ static LogicalResult labelEncoder(Node &N) {
   return N.done(B.select(B.compare(Dir::GE, At, B.full(0, At)), Found, Y));
 }
 
+/// A map from class to probability for each row. Limosa has no maps: the result
+/// is the tensor of the probabilities, whose columns are the classes in order.
+static LogicalResult zipMap(Node &N) {
+  if (N.rank(0) != 1 && failed(N.wantRank(0, 2)))
+    return failure();
+  auto Ints = N.ints("classlabels_int64s");
+  auto Texts = N.strings("classlabels_strings");
+  size_t Classes = Ints && !Ints->empty() ? Ints->size()
+                   : Texts                ? Texts->size()
+                                          : 0;
+  if (failed(N.wantEqual(N.dim(0, N.rank(0) - 1), DimExpr(int64_t(Classes)),
+                         "probabilities and classes")))
+    return failure();
+  Value X = N.in(0);
+  if (N.rank(0) == 1)
+    X = N.B.expandDims(X, {0});
+  return N.done(X);
+}
+
 llvm::ArrayRef<OpEntry> limosa::onnximport::machineLearningOps() {
   static const OpEntry Table[] = {
       {"ai.onnx.ml", "ArrayFeatureExtractor", 1, 2, 2, AnyType,
@@ -389,6 +408,7 @@ llvm::ArrayRef<OpEntry> limosa::onnximport::machineLearningOps() {
       {"ai.onnx.ml", "Normalizer", 1, 1, 1, Numbers, normalizer},
       {"ai.onnx.ml", "OneHotEncoder", 1, 1, 1, Numbers, oneHotEncoder},
       {"ai.onnx.ml", "Scaler", 1, 1, 1, Numbers, scaler},
+      {"ai.onnx.ml", "ZipMap", 1, 1, 1, Floats, zipMap},
   };
   return Table;
 }

@@ -1,5 +1,6 @@
 //===- Matmul.cpp - Products ----------------------------------------------===//
 
+#include "Activate.h"
 #include "Registry.h"
 
 using namespace mlir;
@@ -13,7 +14,7 @@ static LogicalResult matmul(Node &N) {
   return failed(V) ? failure() : N.done(*V);
 }
 
-static LogicalResult gemm(Node &N) {
+static FailureOr<Value> buildGemm(Node &N) {
   if (failed(N.wantRank(0, 2)) || failed(N.wantRank(1, 2)) ||
       failed(N.sameElem(0, 1)))
     return failure();
@@ -28,13 +29,31 @@ static LogicalResult gemm(Node &N) {
   if (Alpha != 1)
     Y = N.B.mulScalar(Y, Alpha);
   if (!N.has(2) || Beta == 0)
-    return N.done(Y);
+    return Y;
   if (failed(N.sameElem(0, 2)))
     return failure();
   auto C = N.broadcastTo(N.in(2), getDims(Y));
   if (failed(C))
     return failure();
-  return N.done(N.B.add(Y, Beta == 1 ? *C : N.B.mulScalar(*C, Beta)));
+  return N.B.add(Y, Beta == 1 ? *C : N.B.mulScalar(*C, Beta));
+}
+
+static LogicalResult gemm(Node &N) {
+  auto Y = buildGemm(N);
+  return failed(Y) ? failure() : N.done(*Y);
+}
+
+/// com.microsoft: and then an activation.
+static LogicalResult fusedGemm(Node &N) {
+  auto Y = buildGemm(N);
+  if (failed(Y))
+    return failure();
+  SmallVector<double> Parameters;
+  for (StringRef Name : {"activation_alpha", "activation_beta"})
+    if (N.hasAttr(Name))
+      Parameters.push_back(N.attr(Name, 0.0));
+  Y = activate(N, *Y, N.attr("activation", StringRef("")), Parameters);
+  return failed(Y) ? failure() : N.done(*Y);
 }
 
 /// com.microsoft: alpha * op(A) @ op(B).
@@ -283,6 +302,7 @@ llvm::ArrayRef<OpEntry> limosa::onnximport::matmulOps() {
       {"", "MatMul", 1, 2, 2, Numbers, matmul},
       {"", "Gemm", 1, 2, 3, Numbers, gemm},
       {"", "Einsum", 12, 1, -1, Numbers, einsum},
+      {"com.microsoft", "FusedGemm", 1, 2, 3, Floats, fusedGemm},
       {"com.microsoft", "FusedMatMul", 1, 2, 2, Floats, fusedMatmul},
   };
   return Table;

@@ -43,7 +43,8 @@ ArrayRef<OpFamily> limosa::onnximport::allOps() {
                                       {machineLearningOps()},
                                       {tfIdfOps()},
                                       {quantizeContribOps()},
-                                      {transformerOps()}};
+                                      {transformerOps()},
+                                      {groupQueryOps()}};
   return Families;
 }
 
@@ -152,6 +153,8 @@ void limosa::printOnnxOperators(raw_ostream &OS) {
   llvm::sort(Keys);
   for (StringRef Key : Keys) {
     const auto &Rows = index().find(Key)->second;
+    if (Rows.back()->Since == 0)
+      continue; // what others are made of
     OS << "| " << (Rows[0]->Domain.empty() ? "ai.onnx" : Rows[0]->Domain)
        << " | " << Rows[0]->Op << " | " << Rows.back()->Since << " | "
        << typesText(Rows[0]->Types) << " | " << Executors[Key] << " |\n";

@@ -77,6 +77,7 @@ llvm::ArrayRef<OpEntry> sequenceOps();
 llvm::ArrayRef<OpEntry> selectOps();
 llvm::ArrayRef<OpEntry> quantizeContribOps();
 llvm::ArrayRef<OpEntry> transformerOps();
+llvm::ArrayRef<OpEntry> groupQueryOps();
 llvm::ArrayRef<OpEntry> treeOps();
 llvm::ArrayRef<OpEntry> machineLearningOps();
 llvm::ArrayRef<OpEntry> tfIdfOps();

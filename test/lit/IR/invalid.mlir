@@ -93,3 +93,27 @@ func.func @collective(%x: tensor<4xf32>) {
   %0 = limosa.permute %x {axis = "data", targets = array<i64: 1, 1>} : (tensor<4xf32>) -> tensor<4xf32>
   return
 }
+
+// -----
+
+func.func @unnamed(%x: tensor<4xf32>) {
+  // expected-error @+1 {{needs a target 'domain::Op' and a version from 1 on}}
+  %0 = limosa.custom_call %x {target = "Op", config = {}} : (tensor<4xf32>) -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @slots(%x: tensor<4xf32>) {
+  // expected-error @+1 {{needs a slot for every operand}}
+  %0 = limosa.custom_call %x, %x {target = "my::Op", config = {}, slots = array<i64: 1>} : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @symbols(%x: tensor<4xf32>) {
+  // expected-error @+1 {{no result has the dimension 'U'}}
+  %0 = limosa.custom_call %x {target = "my::Op", config = {}, symbols = ["U"]} : (tensor<4xf32>) -> tensor<4xf32>
+  return
+}

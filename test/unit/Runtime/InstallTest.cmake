@@ -25,7 +25,7 @@ if(size GREATER 1048576)
 endif()
 
 run(${MAKE_MODEL} ${WORK}/model.lim)
-foreach(example c cpp)
+foreach(example c cpp operators)
   run(${CMAKE_COMMAND} -S ${SOURCE}/examples/${example} -B ${WORK}/${example}
       -DCMAKE_PREFIX_PATH=${prefix} -DCMAKE_C_COMPILER=${CC}
       -DCMAKE_CXX_COMPILER=${CXX} -DCMAKE_BUILD_TYPE=Release)
