@@ -354,3 +354,23 @@ def test_maps_are_columns(limosa, tmp_path):
     rows = session.run(None, {"x": x})[0]
     have = limosa.load(path).run({"x": x})["y"]
     np.testing.assert_array_equal(have, [[row[label] for label in (7, 2, 5)] for row in rows])
+
+
+@pytest.mark.parametrize("direction", [0, 1])
+def test_scan_over_a_batch(limosa, tmp_path, direction):
+    """Scan of operator set 8: a batch in front of everything."""
+    value = helper.make_tensor_value_info
+    body = helper.make_graph(
+        [helper.make_node("Add", ["s", "x"], ["t"]), helper.make_node("Mul", ["t", "x"], ["y"])],
+        "body", [value("s", 1, [3]), value("x", 1, [3])], [value("t", 1, [3]), value("y", 1, [3])])
+    node = helper.make_node("Scan", ["", "s0", "xs"], ["last", "ys"], body=body, num_scan_inputs=1,
+                            directions=[direction])
+    graph = helper.make_graph(
+        [node], "g", [value("s0", 1, [2, 3]), value("xs", 1, [2, 5, 3])],
+        [value("last", 1, None), value("ys", 1, None)])
+    path = tmp_path / "model.onnx"
+    onnx.save(helper.make_model(graph, ir_version=3, opset_imports=[helper.make_opsetid("", 8)]), path)
+    given = {"s0": floats(2, 3), "xs": floats(2, 5, 3)}
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    want = dict(zip(["last", "ys"], session.run(None, given)))
+    assert_same(limosa.load(path).run(given), want)
