@@ -478,3 +478,93 @@ def test_libraries_that_are_none(limosa_command, tmp_path):
 def test_python_example(limosa):
     subprocess.run([sys.executable, ROOT / "examples" / "operators" / "custom_op.py"], check=True,
                    env=dict(os.environ, PYTHONPATH=str(Path(limosa.__file__).parents[1])))
+
+
+#===----------------------------------------------------------------------===
+# Where operators stand in a model
+#===----------------------------------------------------------------------===
+
+
+def test_sizes_found_in_every_round(limosa, custom_op, tmp_path):
+    @custom_op("my.domain::Op", shape=lambda x: limosa.TensorType(x.dtype, ("?",)))
+    def op(x):
+        return x[:-1]
+
+    body = helper.make_graph(
+        [node("Op", ["state"], ["shorter"]), node("Identity", ["go"], ["still"], domain=""),
+         node("Abs", ["shorter"], ["next"], domain="")], "body",
+        [helper.make_tensor_value_info("i", TensorProto.INT64, []),
+         helper.make_tensor_value_info("go", TensorProto.BOOL, []),
+         helper.make_tensor_value_info("state", F32, [None])],
+        [helper.make_tensor_value_info("still", TensorProto.BOOL, []),
+         helper.make_tensor_value_info("next", F32, [None])])
+    nodes = [node("Loop", ["rounds", "", "x"], ["l"], domain="", body=body),
+             node("Neg", ["l"], ["y"], domain="")]
+    model = limosa.load(save(tmp_path, nodes, [("x", F32, ["N"]),
+                                               ("rounds", TensorProto.INT64, [])],
+                             [("y", F32, None)]))
+    for n, rounds in ((9, 3), (4, 1), (5, 5), (6, 0)):
+        x = random(n)
+        found = model.run({"x": x, "rounds": np.int64(rounds)})["y"]
+        np.testing.assert_array_equal(found, -(np.abs(x) if rounds else x)[:n - rounds])
+
+
+@pytest.mark.parametrize("stateful, calls", [(True, 3), (False, 1)])
+def test_calls_of_functions_and_of_others(limosa, custom_op, tmp_path, stateful, calls):
+    called = []
+
+    @custom_op("my.domain::Op", shape=lambda x: x, stateful=stateful)
+    def op(x):
+        called.append(1)
+        return x + np.float32(len(called))
+
+    nodes = [node("Op", ["x"], ["a"], name="a"), node("Op", ["x"], ["unused"], name="b"),
+             node("Op", ["x"], ["c"], name="c"), node("Add", ["a", "c"], ["y"], domain="")]
+    path = save(tmp_path, nodes, [("x", F32, ["N"])], [("y", F32, None)])
+    found = limosa.load(path).run({"x": np.zeros(1, np.float32)})["y"]
+    assert len(called) == calls and found == (4 if stateful else 2)
+
+
+def test_kernel_among_those_of_another_device(limosa, custom_op, tmp_path):
+    custom_op("my.domain::Op", shape=lambda x: x)(lambda x: x + np.float32(1))
+    model = limosa.load(chain(tmp_path), device="reference",
+                        plugins=[Path(limosa.__file__).parent / "liblimosa_reference.so"])
+    np.testing.assert_array_equal(model.run({"x": random(5)})["y"], random(5) - 1)
+
+
+def test_attributes_of_functions_and_outputs_that_nobody_wants(limosa, custom_op, tmp_path):
+    @custom_op("my.domain::Op", shape=lambda x, *, by: [x, x, limosa.TensorType("int64", ("?",))])
+    def op(x, *, by):
+        return x, x * np.float32(by), np.arange(3)
+
+    inner = helper.make_node("Op", ["x"], ["", "y", ""], domain="my.domain")
+    attribute = inner.attribute.add(name="by", type=onnx.AttributeProto.FLOAT)
+    attribute.ref_attr_name = "factor"
+    function = helper.make_function(
+        "my.domain", "Outer", ["x"], ["y"], [inner],
+        [helper.make_opsetid("", 17), helper.make_opsetid("my.domain", 1)], ["factor"])
+    path = save(tmp_path, [node("Outer", ["x"], ["y"], factor=2.5)], [("x", F32, ["N", 2])],
+                [("y", F32, None)], functions=[function])
+    x = random(3, 2)
+    np.testing.assert_array_equal(limosa.load(path).run({"x": x})["y"], x * np.float32(2.5))
+
+
+def test_body_with_other_operators_of_users(limosa, custom_op, tmp_path):
+    custom_op("my.domain::Inner", shape=lambda x: x)(lambda x: x * np.float32(3))
+    limosa.register_operator("my.domain::Op", body=lambda ops, x: -ops("my.domain::Inner", x) + 1)
+    try:
+        model = limosa.load(chain(tmp_path))
+    finally:
+        limosa.unregister_operator("my.domain::Op")
+    x = random(4)
+    np.testing.assert_allclose(model.run({"x": x})["y"], -(3 * x + 1), rtol=1e-6)
+
+
+def test_weights_go_to_kernels(limosa, custom_op, tmp_path):
+    custom_op("my.domain::Op", shape=lambda x, w: limosa.TensorType("float32", (x.shape[0], 300)))(
+        lambda x, w: x @ w)
+    w = random(200, 300)
+    path = save(tmp_path, [node("Op", ["x", "w"], ["y"])], [("x", F32, ["N", 200])],
+                [("y", F32, None)], [onnx.numpy_helper.from_array(w, "w")])
+    x = random(2, 200)
+    np.testing.assert_allclose(limosa.load(path).run({"x": x})["y"], x @ w, rtol=1e-4, atol=1e-4)
