@@ -97,6 +97,9 @@ Status readLibrary(const std::string &Path, List &Out) {
   const limosa_operator_library *Table = openLibrary(Path, S);
   const std::string Origin = fileIdentity(Path);
   for (uint32_t I = 0; Table && I < Table->operator_count; ++I) {
+    if (!Table->operators[I])
+      return invalidArgument("'" + Path + "': operator " + std::to_string(I) +
+                             " is NULL");
     auto Made = Operator::create(*Table->operators[I], S, Origin);
     if (!Made)
       return {S.code(), "'" + Path + "': " + S.message()};
