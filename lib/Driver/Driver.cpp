@@ -62,6 +62,8 @@ public:
     if (!Opened)
       return Opened.takeError();
     Devices = std::move(*Opened);
+    if (llvm::Error E = run("lower-strings", createLowerStringsPass()))
+      return E;
     if (llvm::Error E = offer(ClaimStage::Composites))
       return E;
     progress("simplifying");

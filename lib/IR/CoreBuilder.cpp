@@ -25,6 +25,8 @@ Value CoreBuilder::constant(ElementsAttr V) {
 
 Value CoreBuilder::scalar(double V, Type ElementType) {
   auto Ty = RankedTensorType::get({}, ElementType);
+  if (isa<StringType>(ElementType)) // The empty string is what zero is.
+    return constant(DenseStringElementsAttr::get(Ty, {StringRef()}));
   Attribute A;
   if (auto F = dyn_cast<FloatType>(ElementType))
     A = FloatAttr::get(F, V);

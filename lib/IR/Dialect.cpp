@@ -16,6 +16,8 @@ using namespace limosa;
 #include "limosa/IR/LimosaInterfaces.cpp.inc"
 #define GET_ATTRDEF_CLASSES
 #include "limosa/IR/LimosaAttrs.cpp.inc"
+#define GET_TYPEDEF_CLASSES
+#include "limosa/IR/LimosaTypes.cpp.inc"
 #define GET_OP_CLASSES
 #include "limosa/IR/LimosaOps.cpp.inc"
 
@@ -43,6 +45,10 @@ void LimosaDialect::initialize() {
   addAttributes<
 #define GET_ATTRDEF_LIST
 #include "limosa/IR/LimosaAttrs.cpp.inc"
+      >();
+  addTypes<
+#define GET_TYPEDEF_LIST
+#include "limosa/IR/LimosaTypes.cpp.inc"
       >();
   addOperations<
 #define GET_OP_LIST

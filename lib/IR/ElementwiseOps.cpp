@@ -21,6 +21,10 @@ IterationSpace limosa::elementwiseIterationSpace(Operation *Op) {
 LogicalResult CompareOp::verify() {
   if (getElementTypeOrSelf(getLhs()) != getElementTypeOrSelf(getRhs()))
     return emitOpError("lhs and rhs need one dtype");
+  bool Equality = getDirection() == CompareDirection::EQ ||
+                  getDirection() == CompareDirection::NE;
+  if (isa<StringType>(getElementTypeOrSelf(getLhs())) && !Equality)
+    return emitOpError("strings are equal or not, they have no order");
   return success();
 }
 
@@ -32,14 +36,19 @@ LogicalResult SelectOp::verify() {
   return success();
 }
 
-LogicalResult ConvertOp::verify() { return success(); }
+LogicalResult ConvertOp::verify() {
+  if (isa<StringType>(getElementTypeOrSelf(getOperand())) ||
+      isa<StringType>(getElementTypeOrSelf(getType())))
+    return emitOpError("does not convert strings");
+  return success();
+}
 
 LogicalResult BitcastOp::verify() {
   DType From = getDType(getElementTypeOrSelf(getOperand())),
         To = getDType(getElementTypeOrSelf(getType()));
-  if (From == DType::Bool || To == DType::Bool ||
-      dtypeBits(From) != dtypeBits(To))
-    return emitOpError("needs dtypes of one width, not bool");
+  if (From == DType::Bool || To == DType::Bool || From == DType::String ||
+      To == DType::String || dtypeBits(From) != dtypeBits(To))
+    return emitOpError("needs dtypes of one width, not bool or string");
   return success();
 }
 

@@ -71,6 +71,8 @@ LogicalResult WindowOp::verify() {
 LogicalResult SortOp::verify() {
   if (getInputs().empty() || getNumResults() != getInputs().size())
     return emitOpError("needs as many results as inputs, at least one");
+  if (isa<StringType>(getElementTypeOrSelf(getInputs()[0])))
+    return emitOpError("does not order strings");
   SmallVector<Type> Args;
   for (auto [Input, Result] : llvm::zip(getInputs(), getResults())) {
     auto From = tensorType(Input), To = tensorType(Result);

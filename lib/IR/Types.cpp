@@ -156,6 +156,7 @@ DType limosa::getDType(Type Ty) {
       .Case<Float8E4M3FNUZType>([](auto) { return DType::F8E4M3FNUZ; })
       .Case<Float8E5M2FNUZType>([](auto) { return DType::F8E5M2FNUZ; })
       .Case<Float4E2M1FNType>([](auto) { return DType::F4E2M1FN; })
+      .Case<StringType>([](auto) { return DType::String; })
       .Case<IntegerType>([](IntegerType I) {
         bool Unsigned = I.isUnsigned();
         switch (I.getWidth()) {
@@ -200,6 +201,8 @@ Type limosa::getElementType(MLIRContext *Ctx, DType T) {
     return Float4E2M1FNType::get(Ctx);
   case DType::Bool:
     return IntegerType::get(Ctx, 1);
+  case DType::String:
+    return StringType::get(Ctx);
   case DType::Invalid:
     return {};
   default:

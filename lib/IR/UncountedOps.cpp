@@ -28,6 +28,12 @@ LogicalResult ConstantOp::verify() {
   return success();
 }
 
+LogicalResult StringIndexOp::verify() {
+  if (!sameShape(getOperand().getType(), getType()))
+    return emitOpError("must keep the shape");
+  return success();
+}
+
 LogicalResult DimOp::verify() {
   return verifyExprs(*this, "expr",
                      ArrayAttr::get(getContext(), {getExprAttr()}), 1);

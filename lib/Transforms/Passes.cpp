@@ -6,6 +6,7 @@ using namespace mlir;
 
 void limosa::registerTransformsPasses() {
   registerPass([] { return createInlineCompositesPass(); });
+  registerPass([] { return createLowerStringsPass(); });
   registerPass([] { return createSimplifyPass(); });
   registerPass([] { return createConstantFoldPass(); });
   registerPass([] { return createAssignLayoutsPass(); });

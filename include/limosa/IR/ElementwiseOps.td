@@ -144,8 +144,8 @@ def Limosa_ErfOp : Limosa_UnaryOp<"erf", Limosa_FloatTensor> {
 def Limosa_CompareOp : Limosa_ElementwiseOp<"compare"> {
   let hasVerifier = 1;
   let summary = "Comparison";
-  let description = "result[i] = lhs[i] DIRECTION rhs[i] as bool; with a NaN all but `ne` are false. Any number dtype and bool, both alike.";
-  let arguments = (ins Limosa_ComputeTensor:$lhs, Limosa_ComputeTensor:$rhs,
+  let description = "result[i] = lhs[i] DIRECTION rhs[i] as bool; with a NaN all but `ne` are false. Any number dtype and bool, both alike; strings with `eq` and `ne`.";
+  let arguments = (ins Limosa_ComparableTensor:$lhs, Limosa_ComparableTensor:$rhs,
                        Limosa_CompareDirectionAttr:$direction);
   let results = (outs Limosa_BoolTensor:$result);
 }

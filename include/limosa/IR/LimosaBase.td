@@ -23,6 +23,7 @@ def Limosa_Dialect : Dialect {
     dimension carries an expression over named symbols in the tensor's encoding.
   }];
   let useDefaultAttributePrinterParser = 1;
+  let useDefaultTypePrinterParser = 1;
   let hasConstantMaterializer = 1;
 }
 
@@ -83,6 +84,16 @@ def Limosa_CompareDirectionAttr
 // Types
 //===----------------------------------------------------------------------===//
 
+def Limosa_StringType : TypeDef<Limosa_Dialect, "String"> {
+  let mnemonic = "string";
+  let summary = "Element type of tensors of strings";
+  let description = [{
+    Front ends write it where the model has strings. `limosa-lower-strings`, the
+    first pass of all, makes numbers (i64) of them: equal strings have equal
+    numbers, so that moving, choosing and comparing them is work for kernels.
+  }];
+}
+
 def Limosa_Bool : I<1>;
 def Limosa_SInt : AnyTypeOf<[I<8>, I<16>, I<32>, I<64>], "signed integer">;
 def Limosa_UInt : AnyTypeOf<[UI<8>, UI<16>, UI<32>, UI<64>], "unsigned integer">;
@@ -92,11 +103,17 @@ def Limosa_Storage : AnyTypeOf<[F8E4M3FN, F8E5M2, F8E4M3FNUZ, F8E5M2FNUZ,
                                 F4E2M1FN, I<4>, UI<4>], "storage-only element">;
 def Limosa_Number : AnyTypeOf<[Limosa_Int, Limosa_Float], "number">;
 def Limosa_Compute : AnyTypeOf<[Limosa_Number, Limosa_Bool], "number or bool">;
-def Limosa_Element : AnyTypeOf<[Limosa_Compute, Limosa_Storage], "element">;
+def Limosa_String : Type<CPred<"::llvm::isa<::limosa::StringType>($_self)">,
+                         "string", "::limosa::StringType">;
+def Limosa_Element : AnyTypeOf<[Limosa_Compute, Limosa_Storage, Limosa_String],
+                               "element">;
 
 class Limosa_TensorOf<Type element> : RankedTensorOf<[element]>;
 def Limosa_Tensor : Limosa_TensorOf<Limosa_Element>;
 def Limosa_ComputeTensor : Limosa_TensorOf<Limosa_Compute>;
+def Limosa_StringTensor : Limosa_TensorOf<Limosa_String>;
+def Limosa_ComparableTensor : Limosa_TensorOf<
+    AnyTypeOf<[Limosa_Compute, Limosa_String], "number, bool or string">>;
 def Limosa_NumberTensor : Limosa_TensorOf<Limosa_Number>;
 def Limosa_FloatTensor : Limosa_TensorOf<Limosa_Float>;
 def Limosa_IntTensor : Limosa_TensorOf<Limosa_Int>;

@@ -21,6 +21,9 @@
 #define GET_ATTRDEF_CLASSES
 #include "limosa/IR/LimosaAttrs.h.inc"
 
+#define GET_TYPEDEF_CLASSES
+#include "limosa/IR/LimosaTypes.h.inc"
+
 #include "limosa/IR/LimosaInterfaces.h.inc"
 
 namespace limosa::OpTrait {

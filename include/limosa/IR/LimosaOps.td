@@ -54,6 +54,13 @@ def Limosa_CustomCallOp : Limosa_Op<"custom_call", [
   let results = (outs Variadic<AnyType>:$outputs);
   let hasVerifier = 1;
 }
+def Limosa_StringIndexOp : Limosa_Op<"string_index", [Pure]> {
+  let summary = "Positions of strings in a list";
+  let description = "result[i] is the position of operand[i] among `strings`, the last of equal ones, or -1 if it is not there. `limosa-lower-strings` makes a table of it that kernels read.";
+  let arguments = (ins Limosa_StringTensor:$operand, StrArrayAttr:$strings);
+  let results = (outs Limosa_TensorOf<I<64>>:$result);
+  let hasVerifier = 1;
+}
 def Limosa_DimOp : Limosa_Op<"dim", [Pure]> {
   let summary = "Value of a dimension expression as a rank-0 i64 tensor";
   let arguments = (ins StrAttr:$expr);

@@ -33,6 +33,12 @@ inline constexpr llvm::StringLiteral KindAttrName = "limosa.kind";
 /// On entry function results: index (i64) of the argument whose memory the
 /// result takes over.
 inline constexpr llvm::StringLiteral AliasAttrName = "limosa.alias";
+/// On entry function arguments and results that hold numbers of strings (i64):
+/// the user gives and gets the strings (unit).
+inline constexpr llvm::StringLiteral StringsAttrName = "limosa.strings";
+/// On modules: the strings of numbers 0, 1, .. (array). Number 0 is "".
+inline constexpr llvm::StringLiteral StringTableAttrName =
+    "limosa.string_table";
 /// On functions: entry points, outlined kernels, composite bodies (unit).
 inline constexpr llvm::StringLiteral EntryAttrName = "limosa.entry";
 inline constexpr llvm::StringLiteral KernelAttrName = "limosa.kernel";

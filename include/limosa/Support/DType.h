@@ -16,11 +16,13 @@
 
 namespace limosa {
 
-enum class DTypeClass : uint8_t { Bool, Signed, Unsigned, Float };
+enum class DTypeClass : uint8_t { Bool, Signed, Unsigned, Float, String };
 
 // X(Enumerator, number, name, bits, class)
 // Four-bit types are storage only: two elements a byte, low nibble first.
 // The fp8 types are storage only: arithmetic on them goes through `convert`.
+// Strings are what entries take and give. Inside a program they are numbers of
+// strings (64 bits) in tables that the runtime keeps.
 #define LIMOSA_DTYPES(X)                                                       \
   X(Bool, 1, "bool", 8, Bool)                                                  \
   X(I8, 2, "i8", 8, Signed)                                                    \
@@ -41,7 +43,8 @@ enum class DTypeClass : uint8_t { Bool, Signed, Unsigned, Float };
   X(F8E5M2FNUZ, 17, "f8e5m2fnuz", 8, Float)                                    \
   X(I4, 18, "i4", 4, Signed)                                                   \
   X(U4, 19, "u4", 4, Unsigned)                                                 \
-  X(F4E2M1FN, 20, "f4e2m1fn", 4, Float)
+  X(F4E2M1FN, 20, "f4e2m1fn", 4, Float)                                        \
+  X(String, 21, "string", 64, String)
 
 enum class DType : uint8_t {
   Invalid = 0,

@@ -18,6 +18,13 @@ namespace limosa {
 /// ClaimedAttrName, and erases unused definitions.
 std::unique_ptr<mlir::Pass> createInlineCompositesPass();
 
+/// Makes numbers (i64) of strings, so that later passes, kernels and devices see
+/// none. Those of the program get the numbers 0, 1, .. and stand in the module's
+/// StringTableAttrName; arguments and results of entries are marked with
+/// StringsAttrName, those of custom calls with `string_inputs` and
+/// `string_outputs`.
+std::unique_ptr<mlir::Pass> createLowerStringsPass();
+
 /// Canonicalises: folds of the dialect and patterns over several ops (powers,
 /// exact divisions, transposes into products, bounds of shapes).
 std::unique_ptr<mlir::Pass> createSimplifyPass();
