@@ -85,6 +85,11 @@ extern "C" {
 #define LIMOSA_I4 18u
 #define LIMOSA_U4 19u
 #define LIMOSA_F4E2M1FN 20u
+/* Elements are limosa_string (limosa/operator.h): bytes with their length, NULs
+ * and what is no UTF-8 among them; `data` may be NULL if `length` is 0. Those of
+ * an input are read before limosa_run returns, those of an output belong to its
+ * memory. */
+#define LIMOSA_STRING 21u
 
 #define LIMOSA_MAX_RANK 16
 
@@ -269,6 +274,9 @@ LIMOSA_API void limosa_instance_destroy(limosa_instance *instance);
  * memory if that is donated and `data` is NULL or the same address; it then has
  * no owner. An output that replaces a state is kept in the state, and copied out
  * only if `data` is set. Other outputs may overlap inputs; that costs a copy.
+ *
+ * Outputs of strings always lie in memory made for them: `data` must be NULL, or
+ * that of an earlier run, which is given back first.
  *
  * After an error, memory made for outputs has been given back and the contents
  * of outputs and states are undefined. */

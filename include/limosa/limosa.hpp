@@ -78,6 +78,7 @@ template <> struct ElementType<uint16_t> { static constexpr uint32_t value = LIM
 template <> struct ElementType<uint32_t> { static constexpr uint32_t value = LIMOSA_U32; };
 template <> struct ElementType<uint64_t> { static constexpr uint32_t value = LIMOSA_U64; };
 template <> struct ElementType<float> { static constexpr uint32_t value = LIMOSA_F32; };
+template <> struct ElementType<limosa_string> { static constexpr uint32_t value = LIMOSA_STRING; };
 template <> struct ElementType<double> { static constexpr uint32_t value = LIMOSA_F64; };
 // clang-format on
 

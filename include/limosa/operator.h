@@ -70,7 +70,8 @@ typedef struct limosa_string {
 } limosa_string;
 
 /* A dense row-major tensor in the host's memory. dtype: LIMOSA_F32 ... of
- * limosa.h. */
+ * limosa.h; the elements of a tensor of strings (LIMOSA_STRING) are
+ * limosa_string. */
 typedef struct limosa_operator_tensor {
   uint64_t size;
   const void *next;
@@ -129,6 +130,10 @@ struct limosa_operator_call {
                     uint32_t rank, const int64_t *dims);
   /* Says why the call fails: one line, copied. */
   void (*set_error)(const limosa_operator_call *call, const char *message);
+  /* Sets an element of an output of strings, whose `data` is of no use to the
+   * kernel: the bytes are copied. Elements that are not set are empty. */
+  void (*set_string)(const limosa_operator_call *call, uint32_t output,
+                     uint64_t index, limosa_string value);
 };
 
 /* What is known of an input while a model is compiled. */

@@ -106,7 +106,9 @@ llvm::Error EntryPlanner::planArguments() {
       Storages[In].Source = Entry.inputs.size();
       auto A = std::make_unique<fb::ArgumentT>();
       A->name = Name;
-      A->dtype = uint8_t(getDType(Ty.getElementType()));
+      A->dtype = uint8_t(Func.getArgAttr(I, StringsAttrName)
+                             ? DType::String
+                             : getDType(Ty.getElementType()));
       A->dims = P.Exprs.add(getDims(Ty));
       Entry.inputs.push_back(std::move(A));
     }
@@ -118,7 +120,9 @@ llvm::Error EntryPlanner::planArguments() {
     auto A = std::make_unique<fb::ArgumentT>();
     A->name = nameAttr(Func.getResultAttr(I, NameAttrName),
                        "result" + std::to_string(I));
-    A->dtype = uint8_t(getDType(Ty.getElementType()));
+    A->dtype = uint8_t(Func.getResultAttr(I, StringsAttrName)
+                           ? DType::String
+                           : getDType(Ty.getElementType()));
     A->dims = P.Exprs.add(getDims(Ty));
     if (auto Alias = Func.getResultAttrOfType<IntegerAttr>(I, AliasAttrName)) {
       uint64_t Arg = Alias.getValue().getZExtValue();

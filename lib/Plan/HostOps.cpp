@@ -73,6 +73,15 @@ llvm::Error EntryPlanner::visitCustomCall(Operation *Op, Scope &S) {
       return A.takeError();
     Step.attrs.push_back(std::move(*A));
   }
+  // Positions among the operands are not those among the operator's inputs.
+  auto list = [&](StringRef Name) {
+    auto Which = Op->getAttrOfType<DenseI64ArrayAttr>(Name);
+    return Which ? Which.asArrayRef() : ArrayRef<int64_t>();
+  };
+  for (int64_t I : list("string_inputs"))
+    Step.string_inputs.push_back(Call.getSlots() ? (*Call.getSlots())[I] : I);
+  for (int64_t I : list("string_outputs"))
+    Step.string_outputs.push_back(I);
   llvm::StringSet<> Found;
   if (auto Symbols = Call.getSymbols())
     for (StringRef Symbol : Symbols->getAsValueRange<StringAttr>()) {

@@ -98,6 +98,9 @@ planProgram(ModuleOp Module, std::vector<PlanExecutable> Executables,
     A->s = Value;
     Program.options.push_back(std::move(A));
   }
+  if (auto Table = Module->getAttrOfType<ArrayAttr>(StringTableAttrName))
+    for (auto S : Table.getAsRange<StringAttr>())
+      Program.strings.push_back(S.str());
   for (PlanExecutable &E : Executables) {
     auto X = std::make_unique<fb::ExecutableT>();
     X->device = E.Device;

@@ -14,6 +14,11 @@
 using namespace limosa;
 using namespace limosa::runtime;
 
+/// Graphs have numbers in place of strings.
+static bool isComputed(uint8_t Type) {
+  return dtypeBits(DType(Type)) != 0 && DType(Type) != DType::String;
+}
+
 namespace {
 
 template <typename T> uint32_t count(const flatbuffers::Vector<T> *V) {
@@ -84,7 +89,7 @@ private:
   bool checkValues() {
     for (uint32_t I = 0; I < count(G.values()); ++I) {
       const fb::Value &V = *G.values()->Get(I);
-      if (dtypeBits(DType(V.dtype())) == 0)
+      if (!isComputed(V.dtype()))
         return fail("value " + std::to_string(I) + " has no element type");
       if (!checkExprs(V.dims()))
         return false;
@@ -129,7 +134,7 @@ private:
       return fail("attribute '" + A.name()->str() + "' is misplaced");
     switch (A.kind()) {
     case fb::AttrKind::DType:
-      if (A.i() < 0 || A.i() > 255 || dtypeBits(DType(A.i())) == 0)
+      if (A.i() < 0 || A.i() > 255 || !isComputed(uint8_t(A.i())))
         return fail("attribute '" + A.name()->str() + "' is no element type");
       return true;
     case fb::AttrKind::Exprs:

@@ -3,6 +3,7 @@
 #include "Executor.h"
 
 #include <algorithm>
+#include <cstring>
 
 using namespace limosa;
 using namespace limosa::runtime;
@@ -24,6 +25,8 @@ struct Executor::HostCall {
   struct View {
     limosa_operator_tensor Tensor = {};
     int64_t Dims[LIMOSA_MAX_RANK] = {};
+    int64_t *Numbers = nullptr;         // of the strings of an output
+    std::vector<limosa_string> Strings; // of an input
   };
 
   HostCall(Executor &E, const LoweredHostOp &H)
@@ -53,12 +56,61 @@ struct Executor::HostCall {
     return true;
   }
 
+  /// The strings of an input that is held as their numbers.
+  bool showStrings(uint32_t Input, View &V) {
+    std::vector<int64_t> Numbers(V.Tensor.elements);
+    if (!Numbers.empty())
+      std::memcpy(Numbers.data(), V.Tensor.data, V.Tensor.bytes);
+    V.Strings.reserve(Numbers.size() + 1); // so that there is an address
+    for (int64_t N : Numbers) {
+      auto S = E.I.Strings.string(N);
+      if (!S)
+        return fail(LIMOSA_STATUS_INTERNAL,
+                    "input " + std::to_string(Input) +
+                        " has a string that does not exist");
+      V.Strings.push_back({S->data(), S->size()});
+    }
+    V.Tensor.dtype = uint32_t(DType::String);
+    V.Tensor.data = V.Strings.data();
+    V.Tensor.bytes = V.Strings.size() * sizeof(limosa_string);
+    return true;
+  }
+
+  /// An output of strings, all empty, for set_string.
+  void beginStrings(View &V) {
+    V.Numbers = static_cast<int64_t *>(V.Tensor.data);
+    if (V.Tensor.bytes)
+      std::memset(V.Numbers, 0, V.Tensor.bytes);
+    V.Tensor.dtype = uint32_t(DType::String);
+    V.Tensor.bytes = V.Tensor.elements * sizeof(limosa_string);
+    V.Tensor.data = Nothing;
+  }
+
+  static void setString(const limosa_operator_call *Call, uint32_t Output,
+                        uint64_t Index, limosa_string Value) {
+    HostCall &C = of(Call);
+    if (Output < C.Outputs.size() && C.Outputs[Output].Numbers &&
+        Index < C.Outputs[Output].Tensor.elements &&
+        (Value.data || !Value.length)) {
+      C.Outputs[Output].Numbers[Index] = C.E.I.Strings.number(
+          {Value.data ? Value.data : "", size_t(Value.length)});
+      return;
+    }
+    if (!C.Broken)
+      C.fail(LIMOSA_STATUS_FAILED, "output " + std::to_string(Output) +
+                                       " has no string " +
+                                       std::to_string(Index));
+    C.Broken = true;
+  }
+
   /// An output whose size the kernel has to say.
   void leaveOpen(uint32_t Buffer, View &V) {
     const LoweredBuffer &B = E.Code.Buffers[Buffer];
     V.Tensor.size = sizeof(V.Tensor);
     V.Tensor.dtype = uint32_t(B.Type);
     V.Tensor.rank = uint32_t(B.Dims.size());
+    if (H.StringOutputs[&V - Outputs.data()])
+      V.Tensor.dtype = uint32_t(DType::String);
   }
 
   /// What would move or go if a buffer's memory was made anew.
@@ -130,7 +182,14 @@ struct Executor::HostCall {
     }
     if (B.Kind == fb::BufferKind::Dynamic && !E.allocate(Buffer))
       return false;
-    return view(Buffer, Outputs[Output]);
+    return viewOutput(Output);
+  }
+  bool viewOutput(uint32_t Output) {
+    if (!view(H.Outputs[Output], Outputs[Output]))
+      return false;
+    if (H.StringOutputs[Output])
+      beginStrings(Outputs[Output]);
+    return true;
   }
   bool isBound(uint32_t Symbol) const {
     return std::find(Bound.begin(), Bound.end(), Symbol) != Bound.end();
@@ -164,13 +223,15 @@ struct Executor::HostCall {
         continue;
       if (!view(H.Inputs[K], Inputs[K]))
         return false;
+      if (H.StringInputs[K] && !showStrings(uint32_t(K), Inputs[K]))
+        return false;
       InputPointers[K] = &Inputs[K].Tensor;
     }
     for (size_t K = 0; K < H.Outputs.size(); ++K) {
       OutputPointers[K] = &Outputs[K].Tensor;
       if (H.Open[K])
         leaveOpen(H.Outputs[K], Outputs[K]);
-      else if (!view(H.Outputs[K], Outputs[K]))
+      else if (!viewOutput(uint32_t(K)))
         return false;
     }
     const limosa_operator &Op = H.Operator->table();
@@ -187,6 +248,7 @@ struct Executor::HostCall {
     Call.context = this;
     Call.allocate = allocateEntry;
     Call.set_error = setError;
+    Call.set_string = setString;
     int32_t Result;
     {
       std::unique_lock<std::mutex> Turn(H.Operator->turn(), std::defer_lock);

@@ -2,6 +2,7 @@
 
 #include "limosa/Runtime/Instance.h"
 #include "Executor.h"
+#include "StringBoundary.h"
 
 #include <algorithm>
 #include <cstring>
@@ -45,6 +46,7 @@ Status InstanceState::init() {
   Program = &Mod->lowered();
   Ctx = Mod->context().get();
   Memory = Ctx->allocator().get();
+  Strings = StringPool(&Program->Strings);
   const fb::Program &P = *Program->Table;
   Symbols.assign(P.symbols() ? P.symbols()->size() : 0, -1);
   Arenas.resize(Program->Devices.size());
@@ -122,13 +124,27 @@ InstanceState::~InstanceState() {
 // Use
 //===----------------------------------------------------------------------===//
 
+static Status runNumbers(InstanceState &State, uint32_t Entry,
+                         std::span<const limosa_tensor> Inputs,
+                         std::span<limosa_tensor> Outputs) {
+  if (Status S = bindInputs(State, Entry, Inputs))
+    return S;
+  return Executor(State, Entry, Inputs, Outputs).run();
+}
+
 Status Instance::run(uint32_t Entry, std::span<const limosa_tensor> Inputs,
                      std::span<limosa_tensor> Outputs) {
   if (Entry >= State->Entries.size())
     return invalidArgument("there is no entry " + std::to_string(Entry));
-  if (Status S = bindInputs(*State, Entry, Inputs))
+  State->Strings.clear();
+  const LoweredEntry &Code = State->Program->Entries[Entry];
+  if (!Code.Strings)
+    return runNumbers(*State, Entry, Inputs, Outputs);
+  StringBoundary Boundary(*State, *Code.Table, Inputs, Outputs);
+  if (Status S = Boundary.enter())
     return S;
-  return Executor(*State, Entry, Inputs, Outputs).run();
+  return Boundary.leave(
+      runNumbers(*State, Entry, Boundary.inputs(), Boundary.outputs()));
 }
 
 Status Instance::readState(uint32_t Index, void *Data, uint64_t Bytes) const {

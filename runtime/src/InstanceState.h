@@ -86,6 +86,7 @@ struct InstanceState {
   /// moves, so that everything computed from them is computed again.
   std::vector<int64_t> Symbols;
   uint64_t Epoch = 1;
+  StringPool Strings;
 
   LaunchObserver Observer;
   std::shared_ptr<Profile> Recording;

@@ -22,6 +22,9 @@ public:
 
   void run() {
     Out.Table = &E;
+    for (const auto *List : {E.inputs(), E.outputs()})
+      for (uint32_t A = 0; List && A < List->size(); ++A)
+        Out.Strings |= DType(List->Get(A)->dtype()) == DType::String;
     for (uint32_t I = 0; E.buffers() && I < E.buffers()->size(); ++I) {
       const fb::Buffer *B = E.buffers()->Get(I);
       bool Dynamic = B->kind() == fb::BufferKind::Dynamic;
@@ -95,6 +98,12 @@ private:
                                        *Symbol) != Call.Symbols.end();
           }));
     }
+    Call.StringInputs.resize(Call.Inputs.size());
+    for (uint32_t K : span(H.string_inputs()))
+      Call.StringInputs[K] = true;
+    Call.StringOutputs.resize(Call.Outputs.size());
+    for (uint32_t K : span(H.string_outputs()))
+      Call.StringOutputs[K] = true;
     Call.AttributeMemory = std::make_shared<OperatorAttributes>();
     for (uint32_t A = 0; H.attrs() && A < H.attrs()->size(); ++A)
       attribute(*H.attrs()->Get(A), *Call.AttributeMemory);
@@ -216,6 +225,7 @@ private:
 
 void limosa::runtime::lowerProgram(const fb::Program &P, LoweredProgram &Out) {
   Out.Table = &P;
+  Out.Strings.fill(P);
   std::unordered_map<std::string_view, uint32_t> Numbers;
   if (P.symbols())
     for (uint32_t I = 0; I < P.symbols()->size(); ++I)

@@ -9,6 +9,7 @@
 #ifndef LIMOSA_RUNTIME_SRC_LOWERED_H
 #define LIMOSA_RUNTIME_SRC_LOWERED_H
 
+#include "StringPool.h"
 #include "limosa/Runtime/Context.h"
 #include "limosa/Runtime/Operators.h"
 #include "limosa/Runtime/SymbolExpr.h"
@@ -47,6 +48,7 @@ struct LoweredHostOp {
   std::span<const uint32_t> Outputs;
   std::span<const uint32_t> Symbols; // that the call gives a value
   std::vector<bool> Open;            // by output: the call says its size
+  std::vector<bool> StringInputs, StringOutputs; // held as numbers
   std::shared_ptr<OperatorAttributes> AttributeMemory;
   std::span<const limosa_operator_attribute *const> Attributes;
   std::shared_ptr<const Operator> Operator; // set when the module is loaded
@@ -86,6 +88,8 @@ struct LoweredEntry {
   /// Outputs that replace an argument and whose buffer is read before it is
   /// written: it has to hold the argument's value at the start.
   std::vector<bool> OutputNeedsValue;
+  /// An argument holds strings.
+  bool Strings = false;
 };
 
 struct LoweredKernel {
@@ -106,6 +110,7 @@ struct UploadedConstant {
 struct LoweredProgram {
   const fb::Program *Table;
   std::vector<SymbolExpr> Exprs;
+  StringTable Strings;
   std::vector<const DeviceEntry *> Devices;
   std::vector<limosa_executable *> Executables; // null until loaded
   std::vector<LoweredKernel> Kernels;

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstring>
 #include <dlfcn.h>
+#include <iterator>
 
 using namespace limosa::runtime;
 
@@ -166,12 +167,21 @@ OperatorRegistry::lookup(std::string_view FullName, int64_t Version,
   return nullptr;
 }
 
+namespace {
+/// Limosa's own libraries of operators, in the order in which they are tried.
+constexpr struct {
+  const char *Variable, *File;
+} HostLibraries[] = {{"LIMOSA_HOST_LIBRARY", "liblimosa_host.so"},
+                     {"LIMOSA_IMAGE_LIBRARY", "liblimosa_images.so"}};
+constexpr std::string_view HostDomain = "limosa::";
+} // namespace
+
 void OperatorRegistry::openHostLibrary() {
-  HostOpened = true;
-  std::string Path = libraryPath("LIMOSA_HOST_LIBRARY", "liblimosa_host.so");
-  // That it is missing is no error by itself: somebody asked for an operator,
-  // and is told that nobody has it.
-  (void)readLibrary(Path, OfHost);
+  const auto &[Variable, File] = HostLibraries[HostOpened++];
+  // One that is missing is no error by itself: who asked for an operator is
+  // told that nobody has it.
+  if (Status S = readLibrary(libraryPath(Variable, File), OfHost))
+    HostErrors += (HostErrors.empty() ? "" : "; ") + S.message();
 }
 
 std::shared_ptr<const Operator>
@@ -180,7 +190,7 @@ OperatorRegistry::find(std::string_view FullName, int64_t Version,
   std::lock_guard<std::mutex> Lock(Mutex);
   std::string Others;
   auto Found = lookup(FullName, Version, Others);
-  if (!Found && !HostOpened) {
+  while (!Found && HostOpened < std::size(HostLibraries)) {
     openHostLibrary();
     Others.clear();
     Found = lookup(FullName, Version, Others);
@@ -188,7 +198,11 @@ OperatorRegistry::find(std::string_view FullName, int64_t Version,
   std::string What = "the model needs operator '" + std::string(FullName) +
                      "' version " + std::to_string(Version) + " (node '" +
                      std::string(Node) + "'), which ";
-  if (!Found)
+  if (!Found && FullName.starts_with(HostDomain))
+    S = {LIMOSA_STATUS_NOT_FOUND,
+         What + "is in none of Limosa's libraries for the host" +
+             (HostErrors.empty() ? "" : ": " + HostErrors)};
+  else if (!Found)
     S = {LIMOSA_STATUS_NOT_FOUND,
          What +
              (Others.empty() ? "is not registered"

@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <unordered_set>
 
 using namespace limosa;
 using namespace limosa::runtime;
@@ -38,8 +39,8 @@ public:
       : P(P), CodeSize(CodeSize), DataSize(DataSize) {}
 
   Status run() {
-    bool Ok = symbols() && executables() && kernels() && constants() &&
-              states() && entries();
+    bool Ok = symbols() && strings() && executables() && kernels() &&
+              constants() && states() && entries();
     return Ok ? Status() : corrupt("damaged file: " + Error);
   }
 
@@ -65,8 +66,10 @@ private:
         return false;
     return true;
   }
-  bool dtype(uint8_t Type) {
-    return dtypeBits(DType(Type)) != 0 ||
+  /// Of what a program computes with; arguments may be strings as well.
+  bool dtype(uint8_t Type, bool Argument = false) {
+    return (dtypeBits(DType(Type)) != 0 &&
+            (DType(Type) != DType::String || Argument)) ||
            fail("unknown element type " + std::to_string(Type));
   }
 
@@ -91,6 +94,15 @@ private:
       Exprs.push_back(std::move(*E));
     }
     return true;
+  }
+
+  bool strings() {
+    std::unordered_set<std::string_view> Seen;
+    for (uint32_t I = 0; I < count(P.strings()); ++I)
+      if (!Seen.insert(P.strings()->Get(I)->string_view()).second)
+        return fail("a string is there twice");
+    return count(P.strings()) == 0 || P.strings()->Get(0)->size() == 0 ||
+           fail("the first string is not empty");
   }
 
   bool executables() {
@@ -179,12 +191,12 @@ private:
   bool arguments() {
     for (uint32_t I = 0; I < count(Entry->inputs()); ++I) {
       const fb::Argument &A = *Entry->inputs()->Get(I);
-      if (!dtype(A.dtype()) || !dims(A.dims()))
+      if (!dtype(A.dtype(), /*Argument=*/true) || !dims(A.dims()))
         return false;
     }
     for (uint32_t I = 0; I < count(Entry->outputs()); ++I) {
       const fb::Argument &A = *Entry->outputs()->Get(I);
-      if (!dtype(A.dtype()) || !dims(A.dims()))
+      if (!dtype(A.dtype(), /*Argument=*/true) || !dims(A.dims()))
         return false;
       if (A.alias() < -1)
         return fail("output '" + A.name()->str() + "' has a wrong alias");
@@ -197,6 +209,13 @@ private:
     return true;
   }
 
+  /// The numbers of strings are all that a buffer of strings can hold.
+  bool argument(const fb::Buffer &B, const fb::Argument &A) {
+    return DType(A.dtype()) != DType::String ||
+           DType(B.dtype()) == DType::I64 ||
+           fail("argument '" + A.name()->str() + "' of strings is no i64");
+  }
+
   bool source(const fb::Buffer &B) {
     switch (B.kind()) {
     case fb::BufferKind::Temp:
@@ -205,9 +224,11 @@ private:
     case fb::BufferKind::Constant:
       return index(B.source(), count(P.constants()), "constant");
     case fb::BufferKind::Input:
-      return index(B.source(), count(Entry->inputs()), "input");
+      return index(B.source(), count(Entry->inputs()), "input") &&
+             argument(B, *Entry->inputs()->Get(B.source()));
     case fb::BufferKind::Output:
-      return index(B.source(), count(Entry->outputs()), "output");
+      return index(B.source(), count(Entry->outputs()), "output") &&
+             argument(B, *Entry->outputs()->Get(B.source()));
     case fb::BufferKind::State:
       return index(B.source(), count(P.states()), "state");
     case fb::BufferKind::Dynamic:
@@ -312,8 +333,23 @@ private:
     for (uint32_t I = 0; I < count(H.symbols()); ++I)
       if (!symbol(H.symbols()->Get(I)))
         return false;
+    if (!hostStrings(H.string_inputs(), H.inputs()) ||
+        !hostStrings(H.string_outputs(), H.outputs()))
+      return false;
     for (uint32_t I = 0; I < count(H.attrs()); ++I)
       if (!hostAttribute(*H.attrs()->Get(I)))
+        return false;
+    return true;
+  }
+
+  /// Which of a host operator's tensors are strings.
+  bool hostStrings(const flatbuffers::Vector<uint32_t> *Which,
+                   const flatbuffers::Vector<uint32_t> *Tensors) {
+    if (!aligned(Which))
+      return fail("a host operator has a misplaced list");
+    for (uint32_t I = 0; I < count(Which); ++I)
+      if (!index(Which->Get(I), count(Tensors), "tensor of strings") ||
+          !buffer(Tensors->Get(Which->Get(I)), DType::I64))
         return false;
     return true;
   }

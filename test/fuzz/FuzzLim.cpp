@@ -81,7 +81,8 @@ static limosa_tensor argumentFor(const fb::Program &P, const fb::Argument &A,
     T.dims[D] = Fixed > 0 && Fixed < 64 ? Fixed : 2;
     Elements *= uint64_t(T.dims[D]);
   }
-  Memory.assign(std::min<uint64_t>(Elements, 1 << 20) * 8, 0);
+  // Strings of no bytes take the most, 16 bytes each.
+  Memory.assign(std::min<uint64_t>(Elements, 1 << 20) * 16, 0);
   T.data = Memory.data();
   return T;
 }

@@ -83,7 +83,8 @@ private:
   mutable std::mutex Mutex; // guards what follows
   std::vector<std::shared_ptr<const Operator>> Registered;
   std::vector<std::shared_ptr<const Operator>> OfHost;
-  bool HostOpened = false;
+  size_t HostOpened = 0; ///< how many of the host libraries
+  std::string HostErrors;
 };
 
 } // namespace limosa::runtime

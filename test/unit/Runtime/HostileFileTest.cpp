@@ -22,7 +22,10 @@ std::vector<uint8_t> everything() {
   uint32_t C = B.constant<float>(DType::F32, {4}, {1, 2, 3, 4});
   B.state("s", DType::F32, {"4"}, 0);
   uint32_t In = B.input("x", DType::F32, {"N", "4"});
+  B.P.strings = {"", "one", "two"};
+  uint32_t Words = B.input("words", DType::String, {"N"});
   uint32_t Out = B.output("y", DType::F32, {"N", "4"}, 0);
+  uint32_t Same = B.output("same", DType::String, {"N"});
   uint32_t State = B.buffer(fb::BufferKind::State, DType::F32, {"4"}, 0);
   uint32_t T = B.temp(DType::F32, {"N", "4"}, "64");
   B.entry().buffers[T]->order = {1, 0};
@@ -78,6 +81,7 @@ std::vector<uint8_t> everything() {
   Swap.b = T;
   B.step(std::move(Swap));
   B.copy(T, Out);
+  B.copy(Words, Same);
   return B.bytes();
 }
 

@@ -58,7 +58,7 @@ public:
   uint32_t input(const std::string &Name, DType Type,
                  std::vector<std::string> Dims) {
     entry().inputs.push_back(argument(Name, Type, Dims));
-    return buffer(fb::BufferKind::Input, Type, Dims,
+    return buffer(fb::BufferKind::Input, held(Type), Dims,
                   uint32_t(entry().inputs.size() - 1), Name);
   }
   uint32_t output(const std::string &Name, DType Type,
@@ -68,7 +68,7 @@ public:
     A->alias = Alias;
     A->alias_state = AliasState;
     entry().outputs.push_back(std::move(A));
-    return buffer(fb::BufferKind::Output, Type, Dims,
+    return buffer(fb::BufferKind::Output, held(Type), Dims,
                   uint32_t(entry().outputs.size() - 1), Name);
   }
   uint32_t temp(DType Type, std::vector<std::string> Dims,
@@ -185,6 +185,10 @@ public:
   std::vector<uint8_t> bytes() { return Writer.bytes(meta()); }
 
 private:
+  /// What a program holds of an argument: numbers in place of strings.
+  static DType held(DType Type) {
+    return Type == DType::String ? DType::I64 : Type;
+  }
   std::unique_ptr<fb::ArgumentT> argument(const std::string &Name, DType Type,
                                           const std::vector<std::string> &D) {
     auto A = std::make_unique<fb::ArgumentT>();
