@@ -2,6 +2,7 @@
 
 #include "Casts.h"
 #include "Registry.h"
+#include "Strings.h"
 #include "Tensors.h"
 
 using namespace mlir;
@@ -113,6 +114,10 @@ static LogicalResult castTo(Node &N, Type To) {
   if (To == N.elem(0))
     return N.out(0, N.tensor(0)), success();
   CoreBuilder &B = N.B;
+  if (isString(To) || isString(N.elem(0))) {
+    auto Y = castString(N, fromCarrier(B, N.in(0), N.elem(0)), To);
+    return failed(Y) ? failure() : N.done(*Y);
+  }
   Value V = fromCarrier(B, N.in(0), N.elem(0));
   if (isCarried(To)) {
     auto Y = isFloatType(To) ? encodeExponents(N, V)
@@ -135,7 +140,7 @@ static LogicalResult castLike(Node &N) { return castTo(N, N.elem(1)); }
 static LogicalResult bitCast(Node &N) {
   int64_t Wanted = N.attr("to", int64_t(0));
   Type From = N.elem(0), To = elementType(N.I.context(), Wanted);
-  if (!To || isCarried(To))
+  if (!To || isCarried(To) || isString(To))
     return N.fail("casts to " + dataTypeName(Wanted) + " are not supported");
   if (From == To)
     return N.out(0, N.tensor(0)), success();
@@ -151,8 +156,8 @@ static LogicalResult bitCast(Node &N) {
 
 llvm::ArrayRef<OpEntry> limosa::onnximport::castOps() {
   static const OpEntry Table[] = {
-      {"", "Cast", 6, 1, 1, AnyType | CarriedTypes, cast},
-      {"", "CastLike", 15, 2, 2, AnyType | CarriedTypes, castLike},
+      {"", "Cast", 6, 1, 1, AnyOrString | CarriedTypes, cast},
+      {"", "CastLike", 15, 2, 2, AnyOrString | CarriedTypes, castLike, 2},
       {"", "BitCast", 26, 1, 1, AnyType, bitCast},
   };
   return Table;

@@ -232,10 +232,10 @@ static LogicalResult scanOfBatch(Node &N) {
 llvm::ArrayRef<OpEntry> limosa::onnximport::controlOps() {
   static const OpEntry Table[] = {
       {"", "If", 1, 1, 1, Bools, ifOp},
-      {"", "Loop", 1, 0, -1, AnyType | Sequences, importLoop},
-      {"", "Scan", 8, 0, -1, 0, scanOfBatch},
-      {LaterDomain, "Scan", 0, 1, -1, AnyType, importScan},
-      {"", "Scan", 9, 1, -1, AnyType, importScan},
+      {"", "Loop", 1, 0, -1, AnyOrString | Sequences, importLoop, 0xff},
+      {"", "Scan", 8, 0, -1, 0, scanOfBatch, 0xff},
+      {LaterDomain, "Scan", 0, 1, -1, AnyOrString, importScan, 0xff},
+      {"", "Scan", 9, 1, -1, AnyOrString, importScan, 0xff},
   };
   return Table;
 }

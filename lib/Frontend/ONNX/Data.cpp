@@ -463,18 +463,18 @@ static LogicalResult trilu(Node &N) {
 
 llvm::ArrayRef<OpEntry> limosa::onnximport::dataOps() {
   static const OpEntry Table[] = {
-      {"", "Concat", 4, 1, -1, AnyType, concat},
-      {"", "Split", 2, 1, 1, AnyType, split},
-      {"", "Split", 13, 1, 2, AnyType, split},
-      {"", "Split", 18, 1, 2, AnyType, split},
-      {"", "Slice", 1, 1, 1, AnyType, slice},
-      {"", "Slice", 10, 3, 5, AnyType, slice},
-      {"", "Pad", 2, 1, 1, AnyType, pad},
-      {"", "Pad", 11, 2, 4, AnyType, pad},
-      {"", "CenterCropPad", 18, 2, 2, AnyType, centerCropPad},
-      {"", "Tile", 6, 2, 2, AnyType, tile},
-      {"", "DepthToSpace", 1, 1, 1, AnyType, depthToSpace},
-      {"", "SpaceToDepth", 1, 1, 1, AnyType, spaceToDepth},
+      {"", "Concat", 4, 1, -1, AnyOrString, concat, 0xff},
+      {"", "Split", 2, 1, 1, AnyOrString, split},
+      {"", "Split", 13, 1, 2, AnyOrString, split},
+      {"", "Split", 18, 1, 2, AnyOrString, split},
+      {"", "Slice", 1, 1, 1, AnyOrString, slice},
+      {"", "Slice", 10, 3, 5, AnyOrString, slice},
+      {"", "Pad", 2, 1, 1, AnyOrString, pad, 4},
+      {"", "Pad", 11, 2, 4, AnyOrString, pad, 4},
+      {"", "CenterCropPad", 18, 2, 2, AnyOrString, centerCropPad},
+      {"", "Tile", 6, 2, 2, AnyOrString, tile},
+      {"", "DepthToSpace", 1, 1, 1, AnyOrString, depthToSpace},
+      {"", "SpaceToDepth", 1, 1, 1, AnyOrString, spaceToDepth},
       {"", "Trilu", 14, 1, 2, Computes, trilu},
   };
   return Table;

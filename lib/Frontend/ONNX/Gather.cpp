@@ -354,15 +354,15 @@ static LogicalResult reverseSequence(Node &N) {
 
 llvm::ArrayRef<OpEntry> limosa::onnximport::gatherOps() {
   static const OpEntry Table[] = {
-      {"", "Gather", 1, 2, 2, AnyType, gather},
-      {"", "GatherElements", 11, 2, 2, AnyType, gatherElements},
-      {"", "GatherND", 11, 2, 2, AnyType, gatherND},
-      {"", "Scatter", 9, 3, 3, AnyType, scatterElements},
-      {"", "ScatterElements", 11, 3, 3, AnyType, scatterElements},
-      {"", "ScatterND", 11, 3, 3, AnyType, scatterND},
+      {"", "Gather", 1, 2, 2, AnyOrString, gather},
+      {"", "GatherElements", 11, 2, 2, AnyOrString, gatherElements},
+      {"", "GatherND", 11, 2, 2, AnyOrString, gatherND},
+      {"", "Scatter", 9, 3, 3, AnyOrString, scatterElements, 4},
+      {"", "ScatterElements", 11, 3, 3, AnyOrString, scatterElements, 4},
+      {"", "ScatterND", 11, 3, 3, AnyOrString, scatterND, 4},
       {"", "Col2Im", 18, 3, 3, Numbers, col2Im},
-      {"", "OneHot", 9, 3, 3, Numbers, oneHot},
-      {"", "ReverseSequence", 10, 2, 2, AnyType, reverseSequence},
+      {"", "OneHot", 9, 3, 3, Numbers, oneHot, 4},
+      {"", "ReverseSequence", 10, 2, 2, AnyOrString, reverseSequence},
   };
   return Table;
 }

@@ -130,7 +130,9 @@ LogicalResult Importer::foldKnown(Node &N, bool &Done) {
                readInt, readInts, readAttr, require};
   if (Op == "ConstantOfShape" && N.hasAttr("value") && !readAttr("value"))
     return success();
-  KnownRef Value = Result && !isCarried(Result) ? evalKnown(Q) : nullptr;
+  KnownRef Value = Result && Result.isIntOrFloat() && !isCarried(Result)
+                       ? evalKnown(Q)
+                       : nullptr;
   if (!Value)
     return success();
   for (const DimExpr &E : NonNegative)
@@ -259,12 +261,18 @@ LogicalResult Importer::importNode(const onnx::NodeProto &P, Frame &F) {
                     "input " + Twine(K) + " is an optional without a value"),
              success();
   }
-  if (N.has(0) && N.type(0) && (Entry->Types & AnyType) &&
+  if (N.has(0) && N.type(0) && (Entry->Types & AnyOrString) &&
       !(typeClass(N.elem(0)) & Entry->Types))
     return refuse(P, Opset,
                   "elements of type " + typeName(N.elem(0)) +
                       " are not supported"),
            success();
+
+  for (unsigned K = 1; K < N.numInputs(); ++K)
+    if (N.has(K) && N.type(K) && isa<StringType>(N.elem(K)) &&
+        !(Entry->MoreStrings >> std::min(K, 7u) & 1))
+      return refuse(P, Opset, "input " + Twine(K) + " holds strings"),
+             success();
 
   bool Done = false;
   if ((P.domain().empty() || P.domain() == "ai.onnx") &&

@@ -2,6 +2,7 @@
 
 #include "InputSpec.h"
 #include "Tensors.h"
+#include "limosa/IR/LimosaDialect.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "llvm/ADT/StringExtras.h"
 
@@ -81,6 +82,11 @@ InputSpec::value(MLIRContext *Ctx,
   else if (Declared.shape().dim_size() > 1 || Elements.size() != 1)
     return makeError("is no scalar or vector, which is all that can be given "
                      "a value");
+  if (isa<StringType>(E)) {
+    SmallVector<StringRef> Values(Elements.begin(), Elements.end());
+    return cast<ElementsAttr>(cast<DenseElementsAttr>(
+        DenseStringElementsAttr::get(RankedTensorType::get(Shape, E), Values)));
+  }
   SmallVector<Attribute> Values;
   for (StringRef Text : Elements) {
     Text = Text.trim();

@@ -2,6 +2,7 @@
 
 #include "MachineLearning.h"
 #include "Registry.h"
+#include "Strings.h"
 #include "Tensors.h"
 #include "onnx-ml.pb.h"
 
@@ -66,11 +67,17 @@ limosa::onnximport::tensorNumbers(Node &N, StringRef Name) {
   return Out;
 }
 
-FailureOr<Ints> limosa::onnximport::integerLabels(Node &N, StringRef Name) {
-  auto Labels = N.ints(Name);
+FailureOr<Value> limosa::onnximport::classLabels(Node &N, StringRef Numbers) {
+  if (auto Names = N.strings("classlabels_strings"); Names && !Names->empty())
+    return stringVector(N.B, *Names);
+  auto Labels = N.ints(Numbers);
   if (!Labels || Labels->empty())
-    return N.fail("labels that are no integers are not supported");
-  return *Labels;
+    return N.fail("labels are missing");
+  return N.B.intVector(*Labels);
+}
+
+int64_t limosa::onnximport::countLabels(Value Labels) {
+  return cast<RankedTensorType>(Labels.getType()).getDimSize(0);
 }
 
 FailureOr<Value> limosa::onnximport::postTransform(Node &N, Value Scores,
@@ -94,14 +101,13 @@ FailureOr<Value> limosa::onnximport::postTransform(Node &N, Value Scores,
   return N.fail("post_transform '" + Transform + "' is not supported");
 }
 
-LogicalResult limosa::onnximport::classify(Node &N, Value Scores,
-                                           ArrayRef<int64_t> Labels,
+LogicalResult limosa::onnximport::classify(Node &N, Value Scores, Value Names,
                                            Binary Two) {
   CoreBuilder &B = N.B;
+  int64_t Classes = countLabels(Names);
   std::string Transform = N.attr("post_transform", StringRef("NONE"));
-  Value Names = B.intVector(Labels);
   Dims Samples{getDim(Scores.getType(), 0)};
-  bool One = getDim(Scores.getType(), 1).isConstant(1) && Labels.size() == 2;
+  bool One = getDim(Scores.getType(), 1).isConstant(1) && Classes == 2;
   if (Two == Binary::Linear && !One)
     Two = Binary::Scores;
   if (Two != Binary::Scores) {
@@ -130,7 +136,7 @@ LogicalResult limosa::onnximport::classify(Node &N, Value Scores,
     auto Y = postTransform(N, Scores, Transform);
     return failed(Y) ? failure() : (N.out(1, *Y), success());
   }
-  if (!getDim(Scores.getType(), 1).isConstant(int64_t(Labels.size())))
+  if (!getDim(Scores.getType(), 1).isConstant(Classes))
     return N.fail("there must be a score per label");
   Value Best = B.argReduce(Scores, 1, /*IsMax=*/true, /*SelectLast=*/false,
                            /*KeepDims=*/false)
@@ -176,13 +182,13 @@ static LogicalResult linearRegressor(Node &N) {
 }
 
 static LogicalResult linearClassifier(Node &N) {
-  auto Labels = integerLabels(N, "classlabels_ints");
+  auto Labels = classLabels(N, "classlabels_ints");
   if (failed(Labels))
     return failure();
   auto Intercepts = N.floats("intercepts");
   int64_t Rows = Intercepts && !Intercepts->empty()
                      ? int64_t(Intercepts->size())
-                     : int64_t(Labels->size());
+                     : countLabels(*Labels);
   auto Y = linear(N, Rows);
   return failed(Y) ? failure() : classify(N, *Y, *Labels, Binary::Linear);
 }
@@ -287,19 +293,6 @@ static LogicalResult imputer(Node &N) {
   return N.done(N.B.select(Replaced, *V, X));
 }
 
-static LogicalResult oneHotEncoder(Node &N) {
-  CoreBuilder &B = N.B;
-  auto Categories = N.ints("cats_int64s");
-  if (!Categories || Categories->empty())
-    return N.fail("categories that are no integers are not supported");
-  Dims Shape = N.dims(0);
-  Shape.push_back(DimExpr(int64_t(Categories->size())));
-  Ints Leading = llvm::to_vector(llvm::seq<int64_t>(0, N.rank(0)));
-  Value X = B.broadcast(B.convert(N.in(0), N.i64()), Shape, Leading);
-  Value Names = B.broadcast(B.intVector(*Categories), Shape, {N.rank(0)});
-  return N.done(B.convert(B.compare(Dir::EQ, X, Names), N.f32()));
-}
-
 static LogicalResult featureVectorizer(Node &N) {
   SmallVector<Value> Parts;
   for (Value V : N.allIn()) {
@@ -318,62 +311,6 @@ static LogicalResult featureVectorizer(Node &N) {
     V = N.as(V, {First[0], Own[1]});
   }
   return N.done(N.B.concat(Parts, 1));
-}
-
-/// Numbers for numbers: keys sorted, looked for by counting smaller ones.
-static LogicalResult labelEncoder(Node &N) {
-  CoreBuilder &B = N.B;
-  auto column = [&](StringRef Kind) -> std::optional<SmallVector<double>> {
-    if (auto V = N.ints((Kind + "_int64s").str()))
-      return SmallVector<double>(V->begin(), V->end());
-    if (auto V = N.floats((Kind + "_floats").str()))
-      return *V;
-    return tensorNumbers(N, (Kind + "_tensor").str());
-  };
-  auto Keys = column("keys"), Values = column("values");
-  if (!Keys || !Values)
-    return N.fail("labels that are strings are not supported");
-  if (Keys->size() != Values->size())
-    return N.fail("keys and values differ in number");
-  Type To = N.f32(), From = N.elem(0);
-  double Default = N.attr("default_float", 0.0);
-  const onnx::AttributeProto *Table = N.findAttr("values_tensor");
-  if (N.hasAttr("values_int64s")) {
-    To = N.i64();
-    Default = double(N.attr("default_int64", int64_t(-1)));
-  } else if (Table && Table->has_t()) {
-    To = elementType(N.I.context(), Table->t().data_type());
-    Default = isFloatType(To) ? 0 : -1;
-  }
-  if (auto V = tensorNumbers(N, "default_tensor"); V && V->size() == 1)
-    Default = V->front();
-  // Of equal keys the last one counts.
-  Value X = N.in(0), Y = B.full(Default, getDims(X), To);
-  if (Keys->size() > 4096)
-    return N.fail("more than 4096 keys are not supported");
-  Dims Shape = N.dims(0);
-  int64_t Rank = N.rank(0), Count = int64_t(Keys->size());
-  if (Count == 0)
-    return N.done(Y);
-  Shape.push_back(DimExpr(Count));
-  Ints Leading = llvm::to_vector(llvm::seq<int64_t>(0, Rank));
-  Type F64 = B.builder().getF64Type();
-  Value Wide = B.broadcast(B.convert(X, F64), Shape, Leading);
-  if (From.isF32())
-    for (double &K : *Keys)
-      K = double(float(K));
-  Value Names = B.broadcast(floatVector(B, *Keys, F64), Shape, {Rank});
-  Value Hit = B.compare(Dir::EQ, Wide, Names);
-  // NaN is a key like others.
-  if (llvm::any_of(*Keys, [](double K) { return std::isnan(K); }))
-    Hit = B.bitOr(Hit, B.bitAnd(B.compare(Dir::NE, Wide, Wide),
-                                B.compare(Dir::NE, Names, Names)));
-  Value At =
-      B.select(Hit, B.iota(Shape, Rank, N.i64()), B.full(-1, Shape, N.i64()));
-  At = B.reduceMax(At, {Rank});
-  Value Found = B.take(B.convert(floatVector(B, *Values, F64), To),
-                       B.maxScalar(At, 0), 0);
-  return N.done(B.select(B.compare(Dir::GE, At, B.full(0, At)), Found, Y));
 }
 
 /// A map from class to probability for each row. Limosa has no maps: the result
@@ -397,16 +334,14 @@ static LogicalResult zipMap(Node &N) {
 
 llvm::ArrayRef<OpEntry> limosa::onnximport::machineLearningOps() {
   static const OpEntry Table[] = {
-      {"ai.onnx.ml", "ArrayFeatureExtractor", 1, 2, 2, AnyType,
+      {"ai.onnx.ml", "ArrayFeatureExtractor", 1, 2, 2, AnyOrString,
        arrayFeatureExtractor},
       {"ai.onnx.ml", "Binarizer", 1, 1, 1, Numbers, binarizer},
       {"ai.onnx.ml", "FeatureVectorizer", 1, 1, -1, Numbers, featureVectorizer},
       {"ai.onnx.ml", "Imputer", 1, 1, 1, Numbers, imputer},
-      {"ai.onnx.ml", "LabelEncoder", 2, 1, 1, Numbers, labelEncoder},
       {"ai.onnx.ml", "LinearClassifier", 1, 1, 1, Numbers, linearClassifier},
       {"ai.onnx.ml", "LinearRegressor", 1, 1, 1, Numbers, linearRegressor},
       {"ai.onnx.ml", "Normalizer", 1, 1, 1, Numbers, normalizer},
-      {"ai.onnx.ml", "OneHotEncoder", 1, 1, 1, Numbers, oneHotEncoder},
       {"ai.onnx.ml", "Scaler", 1, 1, 1, Numbers, scaler},
       {"ai.onnx.ml", "ZipMap", 1, 1, 1, Floats, zipMap},
   };

@@ -12,8 +12,10 @@ namespace limosa::onnximport {
 Value floatVector(CoreBuilder &B, llvm::ArrayRef<double> V, Type ElementType);
 /// The numbers of a tensor attribute; nothing if there is none.
 std::optional<SmallVector<double>> tensorNumbers(Node &N, StringRef Name);
-/// The labels of a classifier; those that are strings are refused.
-FailureOr<Ints> integerLabels(Node &N, StringRef Name);
+/// The labels of a classifier, a vector: `classlabels_strings`, or numbers from
+/// the attribute of that name.
+FailureOr<Value> classLabels(Node &N, StringRef Numbers);
+int64_t countLabels(Value Labels);
 /// Scores [samples, classes] as the attribute post_transform says.
 FailureOr<Value> postTransform(Node &N, Value Scores, StringRef Transform);
 /// What decides between two classes: their scores, or that of the second alone
@@ -21,8 +23,7 @@ FailureOr<Value> postTransform(Node &N, Value Scores, StringRef Transform);
 /// post_transform makes a probability.
 enum class Binary : uint8_t { Scores, Probability, Margin, Linear };
 /// Outputs 0 and 1 of a classifier: labels and scores.
-LogicalResult classify(Node &N, Value Scores, llvm::ArrayRef<int64_t> Labels,
-                       Binary Two);
+LogicalResult classify(Node &N, Value Scores, Value Labels, Binary Two);
 
 } // namespace limosa::onnximport
 

@@ -12,39 +12,25 @@ using llvm::StringMap;
 using namespace limosa::onnximport;
 
 ArrayRef<OpFamily> limosa::onnximport::allOps() {
-  static const OpFamily Families[] = {{elementwiseOps()},
-                                      {activationOps()},
-                                      {shapeOps()},
-                                      {dataOps()},
-                                      {gatherOps()},
-                                      {selectOps()},
-                                      {matmulOps()},
-                                      {convOps()},
-                                      {poolOps()},
-                                      {normOps()},
-                                      {reduceOps()},
-                                      {recurrentOps()},
-                                      {resizeOps()},
-                                      {gridOps()},
-                                      {fourierOps()},
-                                      {controlOps(), "program"},
-                                      {quantizeOps()},
-                                      {attentionOps()},
-                                      {randomOps()},
-                                      {sequenceOps(), "import"},
-                                      {castOps()},
-                                      {lossOps()},
-                                      {stateSpaceOps()},
-                                      {flexAttentionOps()},
-                                      {detectionOps()},
-                                      {deformConvOps()},
-                                      {linearAlgebraOps()},
-                                      {treeOps()},
-                                      {machineLearningOps()},
-                                      {tfIdfOps()},
-                                      {quantizeContribOps()},
-                                      {transformerOps()},
-                                      {groupQueryOps()}};
+  static const OpFamily Families[] = {
+      {elementwiseOps()},   {activationOps()},
+      {shapeOps()},         {dataOps()},
+      {gatherOps()},        {selectOps()},
+      {matmulOps()},        {convOps()},
+      {poolOps()},          {normOps()},
+      {reduceOps()},        {recurrentOps()},
+      {resizeOps()},        {gridOps()},
+      {fourierOps()},       {controlOps(), "program"},
+      {quantizeOps()},      {attentionOps()},
+      {randomOps()},        {sequenceOps(), "import"},
+      {castOps()},          {lossOps()},
+      {stateSpaceOps()},    {flexAttentionOps()},
+      {detectionOps()},     {deformConvOps()},
+      {linearAlgebraOps()}, {hostOps(), "host"},
+      {labelOps()},         {supportVectorOps()},
+      {treeOps()},          {machineLearningOps()},
+      {tfIdfOps()},         {quantizeContribOps()},
+      {transformerOps()},   {groupQueryOps()}};
   return Families;
 }
 
@@ -90,6 +76,8 @@ std::optional<int64_t> limosa::onnximport::lowestVersion(StringRef Domain,
 uint8_t limosa::onnximport::typeClass(Type T) {
   if (isCarried(T))
     return CarriedTypes;
+  if (isa<StringType>(T))
+    return Strings;
   DType D = getDType(T);
   if (D == DType::Bool)
     return Bools;
@@ -103,17 +91,20 @@ uint8_t limosa::onnximport::typeClass(Type T) {
   case DTypeClass::Unsigned:
     return UnsignedInts;
   case DTypeClass::Bool:
+  case DTypeClass::String:
     break;
   }
   return Bools;
 }
 
 static std::string typesText(uint8_t Types) {
-  if (Types == Sequences)
+  if ((Types & Sequences) && !(Types & AnyType))
     return "sequence";
-  if ((Types & AnyType) == AnyType)
-    return Types & CarriedTypes ? "any, 2-bit, fp8e8m0" : "any";
   SmallVector<StringRef> Parts;
+  if ((Types & AnyType) == AnyType) {
+    Parts.push_back("any");
+    Types &= ~AnyType;
+  }
   if (Types & Floats)
     Parts.push_back("float");
   if ((Types & Integers) == Integers)
@@ -128,6 +119,8 @@ static std::string typesText(uint8_t Types) {
     Parts.push_back("fp8, 4-bit");
   if (Types & CarriedTypes)
     Parts.push_back("2-bit, fp8e8m0");
+  if (Types & Strings)
+    Parts.push_back("string");
   return llvm::join(Parts, ", ");
 }
 
@@ -140,7 +133,10 @@ void limosa::printOnnxOperators(raw_ostream &OS) {
         "device "
         "may claim; `program`: control flow of the\nprogram; `import`: "
         "followed "
-        "while importing, nothing of it is left to run.\n\n"
+        "while importing, nothing of it is left to run; `host`: "
+        "by a library\nof the host (host/), since it reads the text of strings "
+        "or the pixels of pictures. Casts from and to\nstrings and the order "
+        "of strings in Unique are of the host as well.\n\n"
         "| Domain | Operator | From opset | Types | Executor |\n"
         "|---|---|---|---|---|\n";
   llvm::StringMap<StringRef> Executors;
@@ -157,6 +153,7 @@ void limosa::printOnnxOperators(raw_ostream &OS) {
       continue; // what others are made of
     OS << "| " << (Rows[0]->Domain.empty() ? "ai.onnx" : Rows[0]->Domain)
        << " | " << Rows[0]->Op << " | " << Rows.back()->Since << " | "
-       << typesText(Rows[0]->Types) << " | " << Executors[Key] << " |\n";
+       << typesText(Rows[0]->Types | (Rows[0]->MoreStrings ? Strings : 0))
+       << " | " << Executors[Key] << " |\n";
   }
 }

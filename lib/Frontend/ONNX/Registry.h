@@ -26,8 +26,10 @@ enum Accept : uint8_t {
   Numbers = Floats | Integers,
   Computes = Numbers | Bools,
   AnyType = Computes | StorageTypes,
-  Sequences = 32,   ///< Inputs may be sequences.
-  CarriedTypes = 64 ///< 2-bit integers and float8e8m0, which others carry
+  Sequences = 32,    ///< Inputs may be sequences.
+  CarriedTypes = 64, ///< 2-bit integers and float8e8m0, which others carry
+  Strings = 128,
+  AnyOrString = AnyType | Strings
 };
 
 struct OpEntry {
@@ -38,6 +40,9 @@ struct OpEntry {
   int MaxInputs; ///< -1: any number
   uint8_t Types; ///< Accept bits of input 0
   LogicalResult (*Handle)(Node &);
+  /// Bit K: input K, which is not the first, may hold strings; bit 7 speaks for
+  /// all from there on.
+  uint8_t MoreStrings = 0;
 };
 
 /// The class of an element type.
@@ -88,6 +93,9 @@ llvm::ArrayRef<OpEntry> flexAttentionOps();
 llvm::ArrayRef<OpEntry> detectionOps();
 llvm::ArrayRef<OpEntry> deformConvOps();
 llvm::ArrayRef<OpEntry> linearAlgebraOps();
+llvm::ArrayRef<OpEntry> hostOps();
+llvm::ArrayRef<OpEntry> labelOps();
+llvm::ArrayRef<OpEntry> supportVectorOps();
 
 } // namespace limosa::onnximport
 

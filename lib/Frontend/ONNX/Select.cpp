@@ -2,6 +2,7 @@
 
 #include "Registry.h"
 #include "Rounds.h"
+#include "Strings.h"
 
 using namespace mlir;
 using namespace limosa;
@@ -72,7 +73,10 @@ static LogicalResult unique(Node &N) {
   CoreBuilder &B = N.B;
   bool Slices = N.hasAttr("axis") && N.rank(0) != 1;
   DimExpr Size = numElements(N.type(0));
-  Value X = B.reshape(N.in(0), {Size}), Sorted, Order;
+  // Strings have no order of their own: numbers with theirs stand for them.
+  Value Source = N.in(0);
+  Value Ranked = isString(N.elem(0)) ? stringRank(N, Source) : Source;
+  Value X = B.reshape(Ranked, {Size}), Sorted, Order;
   Dims Others;
   Ints Perm;
   if (Slices) {
@@ -88,10 +92,12 @@ static LogicalResult unique(Node &N) {
         Others.push_back(N.dim(0, D));
         Columns = Columns * Others.back();
       }
-    X = B.reshape(B.transpose(N.in(0), Perm), {Size, Columns});
+    X = B.reshape(B.transpose(Ranked, Perm), {Size, Columns});
+    Source = B.reshape(B.transpose(Source, Perm), {Size, Columns});
     Order = rowOrder(B, X);
     Sorted = B.take(X, Order, 0);
   } else {
+    Source = B.reshape(Source, {Size});
     SmallVector<Value> Both =
         B.sort({X, B.iota({Size}, 0, N.i64())}, 0, /*Descending=*/false);
     Sorted = Both[0];
@@ -108,8 +114,9 @@ static LogicalResult unique(Node &N) {
   Begins = B.bitOr(Begins, First);
   DimExpr Count = countSymbol(N, Begins, "unique");
   Value Starts = B.reshape(B.compact(Begins, Count.toString()).first, {Count});
-  Value Y = B.take(Sorted, Starts, 0);
   Value Positions = B.take(Order, Starts, 0);
+  Value Y = isString(N.elem(0)) ? B.take(Source, Positions, 0)
+                                : B.take(Sorted, Starts, 0);
   // Where each run ends: where the next one begins.
   Value Next = B.addScalar(B.iota({Count}, 0, N.i64()), 1);
   Value Runs = B.broadcast(B.dim(Count), {Count}, {});
@@ -153,8 +160,8 @@ static LogicalResult unique(Node &N) {
 llvm::ArrayRef<OpEntry> limosa::onnximport::selectOps() {
   static const OpEntry Table[] = {
       {"", "NonZero", 9, 1, 1, Computes, nonZero},
-      {"", "Compress", 9, 2, 2, AnyType, compress},
-      {"", "Unique", 11, 1, 1, Numbers, unique},
+      {"", "Compress", 9, 2, 2, AnyOrString, compress},
+      {"", "Unique", 11, 1, 1, Numbers | Strings, unique},
   };
   return Table;
 }

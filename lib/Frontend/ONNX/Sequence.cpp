@@ -306,19 +306,19 @@ static LogicalResult optionalGetElement(Node &N) {
 
 llvm::ArrayRef<OpEntry> limosa::onnximport::sequenceOps() {
   static const OpEntry Table[] = {
-      {"", "SequenceEmpty", 11, 0, 0, AnyType, empty},
-      {"", "SequenceConstruct", 11, 1, -1, AnyType, construct},
-      {"", "SequenceInsert", 11, 2, 3, Sequences, insert},
+      {"", "SequenceEmpty", 11, 0, 0, AnyOrString, empty},
+      {"", "SequenceConstruct", 11, 1, -1, AnyOrString, construct, 0xff},
+      {"", "SequenceInsert", 11, 2, 3, Sequences, insert, 2},
       {"", "SequenceErase", 11, 1, 2, Sequences, erase},
       {"", "SequenceAt", 11, 2, 2, Sequences, at},
       {"", "SequenceLength", 11, 1, 1, Sequences, sequenceLength},
       {"", "ConcatFromSequence", 11, 1, 1, Sequences, concatFromSequence},
-      {"", "SplitToSequence", 11, 1, 2, AnyType, splitToSequence},
-      {"", "SequenceMap", 17, 1, -1, Sequences, importSequenceMap},
-      {"", "Optional", 15, 0, 1, AnyType | Sequences, optional},
-      {"", "OptionalHasElement", 15, 0, 1, AnyType | Sequences,
+      {"", "SplitToSequence", 11, 1, 2, AnyOrString, splitToSequence},
+      {"", "SequenceMap", 17, 1, -1, Sequences, importSequenceMap, 0xff},
+      {"", "Optional", 15, 0, 1, AnyOrString | Sequences, optional},
+      {"", "OptionalHasElement", 15, 0, 1, AnyOrString | Sequences,
        optionalHasElement},
-      {"", "OptionalGetElement", 15, 1, 1, AnyType | Sequences,
+      {"", "OptionalGetElement", 15, 1, 1, AnyOrString | Sequences,
        optionalGetElement},
   };
   return Table;

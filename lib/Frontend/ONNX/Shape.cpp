@@ -69,7 +69,18 @@ static LogicalResult constant(Node &N) {
     return done(DenseElementsAttr::get(typed({int64_t(F.size())}, N.f32()),
                                        ArrayRef<float>(F)));
   }
-  return N.fail("only number constants are supported");
+  auto strings = [&](ArrayRef<int64_t> Shape, ArrayRef<StringRef> V) {
+    Type E = StringType::get(N.I.context());
+    return done(DenseStringElementsAttr::get(typed(Shape, E), V));
+  };
+  if (N.hasAttr("value_string")) {
+    std::string S = N.attr("value_string", StringRef());
+    return strings({}, {StringRef(S)});
+  }
+  if (auto V = N.strings("value_strings"))
+    return strings({int64_t(V->size())},
+                   SmallVector<StringRef>(V->begin(), V->end()));
+  return N.fail("has no value");
 }
 
 static LogicalResult constantOfShape(Node &N) {
@@ -299,20 +310,20 @@ static LogicalResult expand(Node &N) {
 
 llvm::ArrayRef<OpEntry> limosa::onnximport::shapeOps() {
   static const OpEntry Table[] = {
-      {"", "Shape", 1, 1, 1, AnyType, shape},
-      {"", "Size", 1, 1, 1, AnyType, size},
-      {"", "Constant", 1, 0, 0, AnyType, constant},
+      {"", "Shape", 1, 1, 1, AnyOrString, shape},
+      {"", "Size", 1, 1, 1, AnyOrString, size},
+      {"", "Constant", 1, 0, 0, AnyOrString, constant},
       {"", "ConstantOfShape", 9, 1, 1, SignedInts, constantOfShape},
       {"", "Range", 11, 3, 3, Numbers, range},
       {"", "EyeLike", 9, 1, 1, Computes, eyeLike},
-      {"", "Reshape", 5, 2, 2, AnyType, reshape},
-      {"", "Flatten", 1, 1, 1, AnyType, flatten},
-      {"", "Squeeze", 1, 1, 1, AnyType, squeeze},
-      {"", "Squeeze", 13, 1, 2, AnyType, squeeze},
-      {"", "Unsqueeze", 1, 1, 1, AnyType, unsqueeze},
-      {"", "Unsqueeze", 13, 2, 2, AnyType, unsqueeze},
-      {"", "Transpose", 1, 1, 1, AnyType, transpose},
-      {"", "Expand", 8, 2, 2, AnyType, expand},
+      {"", "Reshape", 5, 2, 2, AnyOrString, reshape},
+      {"", "Flatten", 1, 1, 1, AnyOrString, flatten},
+      {"", "Squeeze", 1, 1, 1, AnyOrString, squeeze},
+      {"", "Squeeze", 13, 1, 2, AnyOrString, squeeze},
+      {"", "Unsqueeze", 1, 1, 1, AnyOrString, unsqueeze},
+      {"", "Unsqueeze", 13, 2, 2, AnyOrString, unsqueeze},
+      {"", "Transpose", 1, 1, 1, AnyOrString, transpose},
+      {"", "Expand", 8, 2, 2, AnyOrString, expand},
   };
   return Table;
 }

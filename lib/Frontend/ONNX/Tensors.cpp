@@ -1,6 +1,7 @@
 //===- Tensors.cpp - ONNX tensors and element types -----------------------===//
 
 #include "Tensors.h"
+#include "limosa/IR/LimosaDialect.h"
 #include "limosa/IR/Types.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
@@ -71,6 +72,8 @@ Type limosa::onnximport::elementType(MLIRContext *Ctx, int64_t DataType) {
     return Int(2);
   case TensorProto::FLOAT8E8M0:
     return Float8E8M0FNUType::get(Ctx);
+  case TensorProto::STRING:
+    return StringType::get(Ctx);
   default:
     return Type();
   }
@@ -246,6 +249,22 @@ static ElementsAttr makeElements(RankedTensorType Type, ArrayRef<char> Bytes,
           /*dataIsMutable=*/false));
 }
 
+static Expected<ElementsAttr> readStrings(MLIRContext *Ctx,
+                                          const TensorProto &T, int64_t Count) {
+  if (T.has_raw_data() || T.data_location() == TensorProto::EXTERNAL)
+    return makeError("holds strings as raw or external data, which ONNX does "
+                     "not allow");
+  if (T.string_data_size() != Count)
+    return makeError("has " + Twine(T.string_data_size()) +
+                     " strings, its shape needs " + Twine(Count));
+  auto Type = RankedTensorType::get(
+      SmallVector<int64_t>(T.dims().begin(), T.dims().end()),
+      StringType::get(Ctx));
+  SmallVector<StringRef> Values(T.string_data().begin(), T.string_data().end());
+  return cast<ElementsAttr>(
+      cast<DenseElementsAttr>(DenseStringElementsAttr::get(Type, Values)));
+}
+
 Expected<ElementsAttr> limosa::onnximport::readTensor(
     MLIRContext *Ctx, std::shared_ptr<ModelFile> File, const TensorProto &T) {
   auto Bad = [&](Error E) {
@@ -259,6 +278,10 @@ Expected<ElementsAttr> limosa::onnximport::readTensor(
   auto Count = countElements(T);
   if (!Count)
     return Bad(Count.takeError());
+  if (isa<StringType>(Element)) {
+    auto Strings = readStrings(Ctx, T, *Count);
+    return Strings ? std::move(Strings) : Bad(Strings.takeError());
+  }
   auto Type = RankedTensorType::get(
       SmallVector<int64_t>(T.dims().begin(), T.dims().end()),
       carrierOf(Element));
@@ -319,7 +342,8 @@ limosa::onnximport::readSparseTensor(MLIRContext *Ctx,
     return Count.takeError();
   // Small enough to be copied; what is larger has no business being sparse
   // here.
-  if (*Count > (1 << 26) || Element.getIntOrFloatBitWidth() < 8)
+  if (*Count > (1 << 26) || !Element.isIntOrFloat() ||
+      Element.getIntOrFloatBitWidth() < 8)
     return makeError("sparse tensor '" + T.values().name() +
                      "' is too large to make dense, or not of a plain type");
   auto IndexType = cast<ShapedType>(Indices->getType());
@@ -360,7 +384,7 @@ std::optional<RawElements> limosa::onnximport::rawElements(ElementsAttr A) {
       return std::nullopt;
     return RawElements{Blob->getData(), false};
   }
-  if (auto D = dyn_cast<DenseElementsAttr>(A))
+  if (auto D = dyn_cast<DenseIntOrFPElementsAttr>(A))
     return RawElements{D.getRawData(), D.isSplat()};
   return std::nullopt;
 }

@@ -2,6 +2,7 @@
 
 #include "MachineLearning.h"
 #include "Registry.h"
+#include "Strings.h"
 
 using namespace mlir;
 using namespace limosa;
@@ -38,8 +39,23 @@ static LogicalResult tfIdf(Node &N) {
   CoreBuilder &B = N.B;
   auto Pool = N.ints("pool_int64s"), Starts = N.ints("ngram_counts"),
        Indexes = N.ints("ngram_indexes");
+  Value X = N.in(0);
+  if (isString(N.elem(0))) {
+    // Strings by their first position in the pool.
+    auto Texts = N.strings("pool_strings").value_or(SmallVector<std::string>());
+    llvm::StringMap<int64_t> Numbers;
+    SmallVector<std::string> List;
+    Pool = Ints();
+    for (const std::string &S : Texts) {
+      auto [It, IsNew] = Numbers.try_emplace(S, int64_t(List.size()));
+      if (IsNew)
+        List.push_back(S);
+      Pool->push_back(It->second);
+    }
+    X = stringIndex(B, X, List);
+  }
   if (!Pool || Pool->empty())
-    return N.fail("n-grams of strings are not supported");
+    return N.fail("n-grams of the input's type are missing");
   if (!Starts || !Indexes || Indexes->empty() || N.rank(0) > 2)
     return N.fail("ngram_counts or ngram_indexes are missing, or the input's "
                   "rank is more than 2");
@@ -48,7 +64,7 @@ static LogicalResult tfIdf(Node &N) {
           Skips = N.attr("max_skip_count", int64_t(0));
   if (Skips < 0 || Skips > 1024)
     return N.fail("max_skip_count is out of range");
-  Value X = B.convert(N.in(0), N.i64());
+  X = B.convert(X, N.i64());
   DimExpr Rows = N.rank(0) == 2 ? N.dim(0, 0) : DimExpr(1);
   X = B.reshape(X,
                 {Rows, N.rank(0) == 0 ? DimExpr(1) : N.dim(0, N.rank(0) - 1)});
@@ -112,7 +128,7 @@ static LogicalResult tfIdf(Node &N) {
 
 llvm::ArrayRef<OpEntry> limosa::onnximport::tfIdfOps() {
   static const OpEntry Table[] = {
-      {"", "TfIdfVectorizer", 9, 1, 1, Integers, tfIdf},
+      {"", "TfIdfVectorizer", 9, 1, 1, Integers | Strings, tfIdf},
   };
   return Table;
 }

@@ -386,10 +386,10 @@ static LogicalResult treeClassifier(Node &N) {
   if (failed(F))
     return failure();
   auto X = samples(N, *F);
-  auto Labels = integerLabels(N, "classlabels_int64s");
+  auto Labels = classLabels(N, "classlabels_int64s");
   if (failed(X) || failed(Labels))
     return failure();
-  int64_t Classes = int64_t(Labels->size());
+  int64_t Classes = countLabels(*Labels);
   llvm::SmallDenseSet<int64_t> Voted;
   for (const Forest::Vote &V : F->Votes) {
     Voted.insert(V.Target);
