@@ -8,6 +8,7 @@
 
 #include "Arrays.h"
 #include "Operators.h"
+#include "Strings.h"
 
 #include <algorithm>
 #include <memory>
@@ -138,15 +139,21 @@ public:
     return List;
   }
 
-  /// Runs with arrays in the order of the entry's inputs.
+  /// Runs with arrays in the order of the entry's inputs. A tensor of strings
+  /// is a pair of shape and list.
   std::vector<nb::object> run(uint32_t Entry, nb::list Arrays) {
     const uint32_t InputCount = limosa_module_input_count(Module.get(), Entry);
     std::vector<nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>> Kept;
     std::vector<std::vector<uint8_t>> Packed;
+    std::vector<python::StringInput> Strings(InputCount);
     std::vector<limosa_tensor> Inputs(InputCount);
     if (Arrays.size() != InputCount)
       throw nb::value_error("wrong number of inputs");
     for (uint32_t I = 0; I < InputCount; ++I) {
+      if (info(Entry, I, true).dtype == LIMOSA_STRING) {
+        Strings[I].fill(Inputs[I], Arrays[I]);
+        continue;
+      }
       Kept.push_back(
           nb::cast<nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>>(
               Arrays[I]));
@@ -181,7 +188,9 @@ public:
       raise(Status, Message);
     std::vector<nb::object> Results;
     for (limosa_tensor &Output : Outputs)
-      Results.push_back(wrap(Output));
+      Results.push_back(Output.dtype == LIMOSA_STRING
+                            ? python::takeStrings(Output)
+                            : wrap(Output));
     return Results;
   }
 

@@ -8,6 +8,7 @@
 
 #include "Operators.h"
 #include "Arrays.h"
+#include "Strings.h"
 
 #include <cstring>
 #include <deque>
@@ -22,9 +23,12 @@ using namespace nb::literals;
 
 namespace {
 
-/// A copy of a tensor: elements of 4 bits take a byte each.
+/// A copy of a tensor: elements of 4 bits take a byte each, of strings there is
+/// a shape and a list.
 nb::object arrayOf(const limosa_operator_tensor &T) {
   DType Type = DType(T.dtype);
+  if (Type == DType::String)
+    return shapeAndTexts(T.data, T.rank, T.dims);
   size_t Shape[LIMOSA_MAX_RANK] = {};
   std::copy_n(T.dims, T.rank, Shape);
   auto *Bytes =
@@ -100,6 +104,8 @@ DType typeNamed(const std::string &Name) {
   for (const TypeName &T : TypeNames)
     if (Name == T.Name)
       return T.Type;
+  if (Name == dtypeName(DType::String))
+    return DType::String;
   throw nb::type_error(("there is no element type '" + Name + "'").c_str());
 }
 
@@ -135,6 +141,36 @@ template <typename Table, typename Fn> int32_t guarded(const Table *T, Fn Do) {
 // Kernels
 //===----------------------------------------------------------------------===//
 
+/// Gives an output its size if it has none yet; false if that is not possible,
+/// the reason is known then.
+bool sizeOutput(const limosa_operator_call *C, uint32_t Output,
+                const std::vector<int64_t> &Dims) {
+  const limosa_operator_tensor &T = *C->outputs[Output];
+  if (!T.data)
+    return C->allocate(C, Output, uint32_t(Dims.size()), Dims.data());
+  if (Dims.size() == T.rank && std::equal(Dims.begin(), Dims.end(), T.dims))
+    return true;
+  std::string Text;
+  for (uint32_t D = 0; D < T.rank; ++D)
+    Text += (D ? ", " : "") + std::to_string(T.dims[D]);
+  throw nb::value_error(("output " + std::to_string(Output) +
+                         " does not have the shape [" + Text +
+                         "] that the shape function says")
+                            .c_str());
+}
+
+/// The same for a shape and a list of strings.
+void writeStrings(const limosa_operator_call *C, uint32_t Output,
+                  nb::handle Given) {
+  StringInput Strings;
+  limosa_tensor T;
+  Strings.fill(T, Given);
+  if (!sizeOutput(C, Output, {T.dims, T.dims + T.rank}))
+    return;
+  for (uint64_t I = 0; I < C->outputs[Output]->elements; ++I)
+    C->set_string(C, Output, I, static_cast<limosa_string *>(T.data)[I]);
+}
+
 /// Copies a result to an output, which gets its size here if it has none.
 void writeOutput(const limosa_operator_call *C, uint32_t Output,
                  const GivenArray &A) {
@@ -150,18 +186,8 @@ void writeOutput(const limosa_operator_call *C, uint32_t Output,
   std::vector<int64_t> Dims;
   for (size_t D = 0; D < A.ndim(); ++D)
     Dims.push_back(int64_t(A.shape(D)));
-  if (!T.data) {
-    if (!C->allocate(C, Output, uint32_t(Dims.size()), Dims.data()))
-      return; // the reason is known
-  } else if (Dims.size() != T.rank ||
-             !std::equal(Dims.begin(), Dims.end(), T.dims)) {
-    std::string Text;
-    for (uint32_t D = 0; D < T.rank; ++D)
-      Text += (D ? ", " : "") + std::to_string(T.dims[D]);
-    throw nb::value_error((What + " does not have the shape [" + Text +
-                           "] that the shape function says")
-                              .c_str());
-  }
+  if (!sizeOutput(C, Output, Dims))
+    return;
   if (isPacked(Type))
     packElements(static_cast<const uint8_t *>(A.data()), A.size(),
                  dtypeBits(Type), static_cast<uint8_t *>(T.data));
@@ -183,7 +209,10 @@ int32_t run(const limosa_operator_call *C) {
     nb::list Results =
         nb::cast<nb::list>(Op.Kernel(Inputs, attributesOf(C), Outputs));
     for (uint32_t O = 0; O < C->output_count; ++O)
-      writeOutput(C, O, nb::cast<GivenArray>(Results[O]));
+      if (C->outputs[O]->dtype == LIMOSA_STRING)
+        writeStrings(C, O, Results[O]);
+      else
+        writeOutput(C, O, nb::cast<GivenArray>(Results[O]));
   });
 }
 

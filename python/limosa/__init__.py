@@ -71,6 +71,8 @@ class Model:
         NumPy arrays and whatever speaks DLPack (torch tensors on the CPU) are
         read in place when they are contiguous and of the right dtype; lists and
         numbers are converted. The results own the memory the model wrote to.
+        Strings come as arrays of str or bytes of any kind and go as arrays of
+        objects (str; bytes that are no UTF-8 as "surrogateescape" decodes them).
         """
         index = self._handle.entry(entry)
         takes, gives = self._values(index)
@@ -98,7 +100,21 @@ class Model:
         return f"<limosa.Model {self.inputs} -> {self.outputs}>"
 
 
+def _as_strings(given: Any, value: Value) -> tuple[tuple[int, ...], list[Any]]:
+    """Shape and elements of an array of strings."""
+    array = given if isinstance(given, np.ndarray) else np.asarray(given, object)
+    if array.dtype.kind not in "USOT" and array.size:
+        raise TypeError(f"input '{value.name}' takes strings, "
+                        f"but the array is of {array.dtype.name}")
+    return array.shape, array.reshape(-1).tolist()
+
+
 def _as_array(given: Any, value: Value) -> Any:
+    if value.dtype == "string":
+        return _as_strings(given, value)
+    if isinstance(given, np.ndarray) and given.dtype.kind in "USOT":
+        raise TypeError(f"input '{value.name}' takes {value.dtype}, "
+                        f"but the array is of {given.dtype.name}")
     if isinstance(given, np.ndarray):
         return _as_plain_type(given, value)
     if hasattr(given, "__dlpack__"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 
@@ -10,8 +12,14 @@ def has_no_numpy_type(dtype: str) -> bool:
     return dtype.startswith(("bfloat", "float8", "float4", "int4", "uint4"))
 
 
-def as_named_type(array: np.ndarray, dtype: str) -> np.ndarray:
-    """Bits that came as unsigned integers as what they are, where ml_dtypes is there."""
+def as_named_type(array: Any, dtype: str) -> np.ndarray:
+    """What came of the module as an array of its type: strings from shape and list, and,
+    where ml_dtypes is there, other types from bits that came as unsigned integers."""
+    if dtype == "string":
+        shape, items = array
+        strings = np.empty(shape, object)
+        strings.reshape(-1)[:] = items
+        return strings
     if array.dtype.name == dtype or not has_no_numpy_type(dtype):
         return array
     try:

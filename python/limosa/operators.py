@@ -201,7 +201,10 @@ def _kernel(function: Callable[..., Any]) -> Callable[..., list]:
     return call
 
 
-def _result(number: int, result: Any, dtype: str) -> np.ndarray:
+def _result(number: int, result: Any, dtype: str) -> Any:
+    if dtype == "string":
+        texts = np.asarray(result, object)
+        return texts.shape, texts.reshape(-1).tolist()
     array = np.asarray(result)
     if array.dtype.name != dtype:
         raise TypeError(f"output {number} is {dtype}, the kernel returns {array.dtype.name}")

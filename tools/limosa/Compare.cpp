@@ -31,6 +31,17 @@ Difference tool::compare(const HostTensor &Got, const HostTensor &Expected,
                         describe(Expected.type(), Expected.dims()));
     return D;
   }
+  if (Got.type() == DType::String) {
+    for (int64_t I = 0, E = Got.elements(); D.Agrees && I < E; ++I)
+      if (Got.text(I) != Expected.text(I)) {
+        D.Agrees = false;
+        D.Largest = INFINITY;
+        D.Where = I;
+        D.Why = fmt::format("element {} is '{}' instead of '{}'", I,
+                            Got.text(I), Expected.text(I));
+      }
+    return D;
+  }
   const bool Exact = !isFloat(Got.type());
   for (int64_t I = 0, E = Got.elements(); I < E; ++I) {
     double A = Got.at(I), B = Expected.at(I);

@@ -82,6 +82,8 @@ std::optional<uint64_t> HostTensor::byteSize(DType Type,
       return std::nullopt;
   if (Elements > (int64_t(1) << 58))
     return std::nullopt;
+  if (Type == DType::String)
+    return uint64_t(Elements) * sizeof(limosa_string);
   return uint64_t(dtypeBytes(Type, Elements));
 }
 
@@ -91,6 +93,15 @@ HostTensor::HostTensor(DType Type, std::vector<int64_t> Sizes)
   uint64_t Rounded = (Bytes + 63) / 64 * 64;
   Memory.reset(
       static_cast<uint8_t *>(std::aligned_alloc(64, Rounded ? Rounded : 64)));
+  if (Type != DType::String || !Memory)
+    return;
+  Texts.resize(Bytes / sizeof(limosa_string));
+  std::memset(Memory.get(), 0, Bytes);
+}
+
+void HostTensor::setText(int64_t I, std::string Text) {
+  std::string &Own = Texts[size_t(I)] = std::move(Text);
+  store(Memory.get(), I, limosa_string{Own.data(), Own.size()});
 }
 
 runtime::Status HostTensor::make(DType Type, std::vector<int64_t> Dims,
@@ -143,6 +154,7 @@ double HostTensor::at(int64_t I) const {
   case DType::F4E2M1FN:
     return nibble(Data, I, Type);
   case DType::Invalid:
+  case DType::String:
     return 0;
   default:
     return fp8(Data[I], Type);

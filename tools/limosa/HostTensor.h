@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace limosa::tool {
@@ -33,9 +34,14 @@ public:
   uint8_t *data() { return Memory.get(); }
   const uint8_t *data() const { return Memory.get(); }
 
+  /// Element `I` of an array of strings.
+  std::string_view text(int64_t I) const { return Texts[size_t(I)]; }
+  void setText(int64_t I, std::string Text);
+
   /// Element `I` as a double, for comparison and printing.
   double at(int64_t I) const;
-  /// Stores `Value`, converted, as element `I`. Not for 4-bit and fp8 types.
+  /// Stores `Value`, converted, as element `I`. Not for 4-bit and fp8 types,
+  /// nor for strings.
   void set(int64_t I, double Value);
 
   /// A view for limosa_run; valid as long as this array.
@@ -54,6 +60,8 @@ private:
   std::vector<int64_t> Dims;
   uint64_t Bytes = 0;
   std::unique_ptr<uint8_t, Free> Memory;
+  /// Of strings, whose memory holds a limosa_string for each.
+  std::vector<std::string> Texts;
 };
 
 struct NamedTensor {

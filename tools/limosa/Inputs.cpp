@@ -18,7 +18,7 @@ void InputOptions::addTo(CLI::App &Command) {
   Command
       .add_option("-i,--input", Inputs,
                   "NAME=file.npy, NAME=file.npz, file.npz with an array per "
-                  "input, NAME=random or NAME=random:LOW:HIGH; default: random")
+                  "input, NAME=file.json with lists of strings, NAME=random or NAME=random:LOW:HIGH; default: random")
       ->take_all();
   Command
       .add_option("--size", Sizes,
@@ -207,9 +207,21 @@ Status tool::randomTensor(DType Type, const std::vector<int64_t> &Dims,
     return {LIMOSA_STATUS_UNSUPPORTED,
             "random " + std::string(dtypeName(Type)) +
                 " values are not supported; give a file"};
+  if (Range && Type == DType::String)
+    return invalidArgument("random strings have no range");
   if (Status S = HostTensor::make(Type, Dims, Out))
     return S;
   std::mt19937_64 Engine(Seed);
+  if (Type == DType::String) {
+    // Words, some of them more than once.
+    for (int64_t I = 0, E = Out.elements(); I < E; ++I) {
+      std::string Word;
+      for (uint64_t Letters = 1 + Engine() % 4; Letters > 0; --Letters)
+        Word += char('a' + Engine() % 8);
+      Out.setText(I, Word);
+    }
+    return {};
+  }
   std::normal_distribution<double> Normal;
   std::uniform_real_distribution<double> Uniform(Low, High);
   std::uniform_int_distribution<int64_t> Integer(

@@ -1,6 +1,7 @@
 //===- Npy.cpp - NumPy's .npy files ---------------------------------------===//
 
 #include "Npy.h"
+#include "Texts.h"
 
 #include <cstring>
 #include <fstream>
@@ -123,18 +124,27 @@ Status tool::parseNpy(std::span<const uint8_t> Bytes, const std::string &What,
     for (const DescrName &Known : Descrs)
       if (Descr.substr(1, 3) == Known.Descr && Descr[4] == Descr[0])
         Type = Known.Type;
+  uint64_t Characters = 0;
+  const bool Strings =
+      Type == DType::Invalid && parseTextType(Descr, Characters);
+  if (Strings)
+    Type = DType::String;
   if (Type == DType::Invalid)
     return {LIMOSA_STATUS_UNSUPPORTED,
             What + " has elements of type " +
                 std::string(Descr.substr(0, Descr.find(','))) +
-                "; save it as a little-endian bool, integer or float array"};
+                "; save it as a little-endian bool, integer, float or unicode "
+                "array"};
   std::vector<int64_t> Dims;
   if (!parseShape(valueOf(Header, "shape"), Dims))
     return Damaged("its shape cannot be read");
   const bool Fortran = valueOf(Header, "fortran_order").starts_with("True");
 
-  std::optional<uint64_t> Size = HostTensor::byteSize(Type, Dims);
   const uint64_t Payload = Bytes.size() - Start - Length;
+  if (Strings)
+    return parseTexts(Bytes.subspan(Bytes.size() - Payload), Dims, Characters,
+                      Fortran, What, Out);
+  std::optional<uint64_t> Size = HostTensor::byteSize(Type, Dims);
   if (!Size || *Size > Payload)
     return Damaged("it ends before its last element");
   if (Status S = HostTensor::make(Type, std::move(Dims), Out))
@@ -158,6 +168,13 @@ Status tool::formatNpy(const HostTensor &Value, std::vector<uint8_t> &Out) {
   for (const DescrName &Known : Descrs)
     if (Known.Type == Value.type())
       Descr = Known.Descr;
+  std::string TextType;
+  std::vector<uint8_t> Texts;
+  if (Value.type() == DType::String) {
+    if (Status S = formatTexts(Value, TextType, Texts))
+      return S;
+    Descr = TextType;
+  }
   if (Descr.empty())
     return {LIMOSA_STATUS_UNSUPPORTED,
             "NumPy has no type for " + std::string(dtypeName(Value.type()))};
@@ -173,7 +190,10 @@ Status tool::formatNpy(const HostTensor &Value, std::vector<uint8_t> &Out) {
   Out.insert(Out.end(),
              {1, 0, uint8_t(Header.size()), uint8_t(Header.size() >> 8)});
   Out.insert(Out.end(), Header.begin(), Header.end());
-  Out.insert(Out.end(), Value.data(), Value.data() + Value.bytes());
+  if (Value.type() == DType::String)
+    Out.insert(Out.end(), Texts.begin(), Texts.end());
+  else
+    Out.insert(Out.end(), Value.data(), Value.data() + Value.bytes());
   return {};
 }
 
@@ -182,6 +202,10 @@ Status tool::readArrays(const std::string &Path,
   std::vector<uint8_t> Bytes;
   if (Status S = readFile(Path, Bytes))
     return S;
+  if (Path.ends_with(".json")) {
+    Out.emplace_back();
+    return parseJsonTexts(Bytes, Path, Out.back().Value);
+  }
   if (Bytes.size() < 2 || Bytes[0] != 'P' || Bytes[1] != 'K') {
     Out.emplace_back();
     return parseNpy(Bytes, Path, Out.back().Value);

@@ -10,7 +10,8 @@
 
 namespace limosa::tool {
 
-/// A kernel or host operator and, if a profile was taken, what its launches cost in one run.
+/// A kernel or host operator and, if a profile was taken, what its launches
+/// cost in one run.
 struct KernelSummary {
   std::string Name, Template, Device;
   std::string Ops;   ///< "contract, add x2, max"

@@ -48,11 +48,19 @@ struct Summary {
   }
 };
 
+/// A string in quotes, as JSON writes it.
+std::string quoted(std::string_view Text) {
+  return nlohmann::json(Text).dump(-1, ' ', false,
+                                   nlohmann::json::error_handler_t::replace);
+}
+
 std::string firstValues(const HostTensor &T) {
   std::string Text;
+  const bool Strings = T.type() == DType::String;
   const int64_t Shown = std::min<int64_t>(T.elements(), 5);
   for (int64_t I = 0; I < Shown; ++I)
-    Text += (I ? ", " : "") + formatNumber(T.at(I));
+    Text += (I ? ", " : "") +
+            (Strings ? quoted(T.text(I)) : formatNumber(T.at(I)));
   return "[" + Text + (T.elements() > Shown ? ", ...]" : "]");
 }
 
@@ -61,6 +69,11 @@ void printResults(const std::vector<NamedTensor> &Results) {
   for (const auto &[Name, Value] : Results) {
     if (!Value.elements()) {
       Lines.row({Name, describe(Value.type(), Value.dims())});
+      continue;
+    }
+    if (Value.type() == DType::String) {
+      Lines.row({Name, describe(Value.type(), Value.dims()), "", "", "",
+                 firstValues(Value)});
       continue;
     }
     Summary S(Value);
@@ -79,7 +92,11 @@ nlohmann::ordered_json toJson(const std::vector<NamedTensor> &Results) {
     nlohmann::ordered_json Item{{"name", Name},
                                 {"dtype", dtypeName(Value.type())},
                                 {"shape", Value.dims()}};
-    if (Value.elements()) {
+    if (Value.type() == DType::String) {
+      Item["values"] = nlohmann::ordered_json::array();
+      for (int64_t I = 0; I < Value.elements(); ++I)
+        Item["values"].push_back(Value.text(I));
+    } else if (Value.elements()) {
       Summary S(Value);
       Item.update({{"min", S.Min}, {"max", S.Max}, {"mean", S.Mean}});
       Item["not_finite"] = S.NotFinite;

@@ -274,7 +274,12 @@ Status Session::run(const std::vector<NamedTensor> &Arguments,
     if (!Copied)
       Copied = HostTensor::make(
           DType(Raw[I].dtype), {Raw[I].dims, Raw[I].dims + Raw[I].rank}, Value);
-    if (!Copied && Raw[I].data && Value.bytes())
+    if (!Copied && Value.type() == DType::String)
+      for (int64_t J = 0; J < Value.elements(); ++J) {
+        const limosa_string &S = static_cast<limosa_string *>(Raw[I].data)[J];
+        Value.setText(J, std::string(S.data, S.length));
+      }
+    else if (!Copied && Raw[I].data && Value.bytes())
       std::memcpy(Value.data(), Raw[I].data, Value.bytes());
     limosa_tensor_release(&Raw[I]);
     Results.push_back({Outputs[I].Name, std::move(Value)});
