@@ -24,6 +24,16 @@ void leave(j_common_ptr Info) {
 }
 void ignore(j_common_ptr) {}
 
+/// Progressive files may ask for endless passes over a large picture.
+void countScans(j_common_ptr Info) {
+  constexpr int MaxScans = 500;
+  if (reinterpret_cast<j_decompress_ptr>(Info)->input_scan_number <= MaxScans)
+    return;
+  auto *E = reinterpret_cast<Errors *>(Info->err);
+  std::snprintf(E->Message, sizeof(E->Message), "it has too many scans");
+  longjmp(E->Return, 1);
+}
+
 /// Inverted CMYK, as Adobe writes it, to RGB.
 void fromInks(const uint8_t *Inks, uint32_t Count, bool Inverted, uint8_t *To) {
   for (uint32_t X = 0; X < Count; ++X, Inks += 4, To += 3)
@@ -39,6 +49,7 @@ void fromInks(const uint8_t *Inks, uint32_t Count, bool Inverted, uint8_t *To) {
 // setjmp returns here: nothing with a destructor is made after it.
 bool limosa::host::decodeJpeg(Bytes In, Image &Out, std::string &Error) {
   jpeg_decompress_struct Info;
+  jpeg_progress_mgr Progress = {};
   Errors E;
   std::vector<uint8_t> Inks;
   Info.err = jpeg_std_error(&E.Base);
@@ -50,6 +61,8 @@ bool limosa::host::decodeJpeg(Bytes In, Image &Out, std::string &Error) {
     return false;
   }
   jpeg_create_decompress(&Info);
+  Progress.progress_monitor = countScans;
+  Info.progress = &Progress;
   jpeg_mem_src(&Info, In.data(), static_cast<unsigned long>(In.size()));
   jpeg_read_header(&Info, TRUE);
   if (!Out.make(Info.image_width, Info.image_height, In, Error)) {
@@ -58,15 +71,8 @@ bool limosa::host::decodeJpeg(Bytes In, Image &Out, std::string &Error) {
   }
   bool Four = Info.num_components == 4;
   Info.out_color_space = Four ? JCS_CMYK : JCS_RGB;
-  // Progressive files may ask for endless scans over a large picture.
-  constexpr long MaxScans = 500;
   Inks.resize(Four ? size_t(Out.Width) * 4 : 0);
   jpeg_start_decompress(&Info);
-  if (Info.input_scan_number > MaxScans) {
-    Error = "it has too many scans";
-    jpeg_destroy_decompress(&Info);
-    return false;
-  }
   while (Info.output_scanline < Info.output_height) {
     uint32_t Y = Info.output_scanline;
     JSAMPROW Row = Four ? Inks.data() : Out.row(Y);

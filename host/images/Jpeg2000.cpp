@@ -11,6 +11,9 @@ using namespace limosa::host;
 
 namespace {
 
+/// Each one takes four bytes a pixel while decoding.
+constexpr uint32_t MaxComponents = 5;
+
 struct Memory {
   Bytes All;
   uint64_t At = 0;
@@ -113,8 +116,8 @@ bool limosa::host::decodeJpeg2000(Bytes In, Image &Out, std::string &Error) {
     opj_set_default_decoder_parameters(&Parameters);
     Ok = opj_setup_decoder(Codec, &Parameters) &&
          opj_read_header(Stream, Codec, &Picture) && Picture &&
-         Picture->numcomps > 0 && Picture->x1 > Picture->x0 &&
-         Picture->y1 > Picture->y0 &&
+         Picture->numcomps > 0 && Picture->numcomps <= MaxComponents &&
+         Picture->x1 > Picture->x0 && Picture->y1 > Picture->y0 &&
          Out.make(Picture->x1 - Picture->x0, Picture->y1 - Picture->y0, In,
                   Error) &&
          opj_decode(Codec, Stream, Picture) &&

@@ -3,6 +3,8 @@
 #include "Image.h"
 
 #include <algorithm>
+#include <cstdarg>
+#include <cstdio>
 #include <cstring>
 #include <tiffio.h>
 
@@ -38,18 +40,36 @@ struct Memory {
   }
 };
 
+int keepFirst(TIFF *, void *Error, const char *, const char *Format,
+              va_list Values) {
+  auto *E = static_cast<std::string *>(Error);
+  char Text[256];
+  if (E->empty() && std::vsnprintf(Text, sizeof(Text), Format, Values) > 0)
+    E->assign(Text);
+  return 1; // nothing more to do
+}
+int ignore(TIFF *, void *, const char *, const char *, va_list) { return 1; }
+
 } // namespace
 
 bool limosa::host::decodeTiff(Bytes In, Image &Out, std::string &Error) {
-  // The library's messages are for its own stderr.
-  TIFFSetErrorHandler(nullptr);
-  TIFFSetWarningHandler(nullptr);
+  // Handlers of this file alone: the process may use libtiff itself.
+  TIFFOpenOptions *Options = TIFFOpenOptionsAlloc();
+  if (!Options) {
+    Error = "out of memory";
+    return false;
+  }
+  TIFFOpenOptionsSetErrorHandlerExtR(Options, keepFirst, &Error);
+  TIFFOpenOptionsSetWarningHandlerExtR(Options, ignore, nullptr);
+  TIFFOpenOptionsSetMaxSingleMemAlloc(Options, MaxPixels * sizeof(uint32_t));
   Memory M{In};
-  TIFF *File = TIFFClientOpen("picture", "rm", &M, Memory::read, Memory::write,
-                              Memory::seek, Memory::close, Memory::size,
-                              nullptr, nullptr);
+  TIFF *File = TIFFClientOpenExt("picture", "rm", &M, Memory::read,
+                                 Memory::write, Memory::seek, Memory::close,
+                                 Memory::size, nullptr, nullptr, Options);
+  TIFFOpenOptionsFree(Options);
   if (!File) {
-    Error = "its header makes no sense";
+    if (Error.empty())
+      Error = "its header makes no sense";
     return false;
   }
   uint32_t Width = 0, Height = 0;
@@ -64,7 +84,8 @@ bool limosa::host::decodeTiff(Bytes In, Image &Out, std::string &Error) {
   if (Ok && !TIFFReadRGBAImageOriented(File, Width, Height, Packed.data(),
                                        ORIENTATION_TOPLEFT,
                                        /*stop_on_error=*/1)) {
-    Error = "its pixels cannot be decoded";
+    if (Error.empty())
+      Error = "its pixels cannot be decoded";
     Ok = false;
   }
   TIFFClose(File);
