@@ -201,11 +201,13 @@ Value floatToInt(KernelBuilder &KB, Value V, Type To) {
   double Hi = std::ldexp(1.0, Unsigned ? Bits : Bits - 1);
   Type Out = W.like(V, registerType(To));
   if (Bits <= 16) {
-    Value Zero = W.nums(FTy, 0.0);
-    Value T = W.select(W.cmp(PredF::UNO, V, V), Zero, V);
+    // The larger one of a NaN and Lo is Lo.
+    Value T = V;
+    if (!Unsigned)
+      T = W.select(W.cmp(PredF::UNO, V, V), W.nums(FTy, 0.0), V);
+    T = W.select(W.cmp(PredF::OGT, T, W.nums(FTy, Lo)), T, W.nums(FTy, Lo));
     T = W.select(W.cmp(PredF::OLT, T, W.nums(FTy, Hi - 1)), T,
                  W.nums(FTy, Hi - 1));
-    T = W.select(W.cmp(PredF::OGT, T, W.nums(FTy, Lo)), T, W.nums(FTy, Lo));
     Value I = W.cast<arith::FPToSIOp>(W.i32Like(V), T);
     return W.cast<arith::TruncIOp>(Out, I);
   }

@@ -26,9 +26,11 @@ static std::string joinDims(const PanelDims &Ds) {
 
 std::string PanelLayout::toString() const {
   return std::string(PanelPrefix) + "nr=" + std::to_string(PanelColumns) +
-         " vl=" + std::to_string(Lanes) + " g=" + std::to_string(Groups) +
-         " o=" + std::to_string(Offset) + " b=" + joinDims(Batch) +
-         " k=" + joinDims(K) + " n=" + joinDims(Columns);
+         " vl=" + std::to_string(Lanes) +
+         (Together > 1 ? " t=" + std::to_string(Together) : std::string()) +
+         " g=" + std::to_string(Groups) + " o=" + std::to_string(Offset) +
+         " b=" + joinDims(Batch) + " k=" + joinDims(K) +
+         " n=" + joinDims(Columns);
 }
 
 /// Takes what stands before `Separator`, and it, off the front of `Text`.
@@ -67,6 +69,20 @@ static std::optional<int64_t> positions(const PanelDims &Ds) {
   return P;
 }
 
+/// The number of positions of K with those that pad the innermost dimension;
+/// nullopt if it overflows.
+static std::optional<int64_t> paddedPositions(PanelDims K, int64_t Together) {
+  if (Together == 1)
+    return positions(K);
+  if (K.empty())
+    K.push_back({1, 0});
+  int64_t &Inner = K.back().Extent;
+  if (__builtin_add_overflow(Inner, Together - 1, &Inner))
+    return std::nullopt;
+  Inner = Inner / Together * Together;
+  return positions(K);
+}
+
 std::optional<PanelLayout> PanelLayout::parse(std::string_view Text) {
   if (!Text.starts_with(PanelPrefix))
     return std::nullopt;
@@ -81,6 +97,7 @@ std::optional<PanelLayout> PanelLayout::parse(std::string_view Text) {
                                    : nullptr;
     int64_t *Number = Key == "nr"   ? &L.PanelColumns
                       : Key == "vl" ? &L.Lanes
+                      : Key == "t"  ? &L.Together
                       : Key == "g"  ? &L.Groups
                       : Key == "o"  ? &L.Offset
                                     : nullptr;
@@ -91,7 +108,8 @@ std::optional<PanelLayout> PanelLayout::parse(std::string_view Text) {
   }
   auto Columns = positions(L.Columns);
   if (L.Lanes <= 0 || L.PanelColumns <= 0 || L.PanelColumns % L.Lanes ||
-      L.Groups <= 0 || !Columns || *Columns % L.Groups || !positions(L.K) ||
+      L.Groups <= 0 || L.Together < 1 || L.Together > L.Lanes || !Columns ||
+      *Columns % L.Groups || !paddedPositions(L.K, L.Together) ||
       !positions(L.Batch))
     return std::nullopt;
   return L;
@@ -104,7 +122,9 @@ std::optional<PanelLayout> PanelLayout::parse(std::string_view Text) {
 int64_t PanelLayout::columns() const {
   return positions(Columns).value_or(0) / Groups;
 }
-int64_t PanelLayout::depth() const { return positions(K).value_or(0); }
+int64_t PanelLayout::depth() const {
+  return paddedPositions(K, Together).value_or(0);
+}
 int64_t PanelLayout::batch() const { return positions(Batch).value_or(0); }
 int64_t PanelLayout::groupElements() const {
   return depth() * ((columns() + Lanes - 1) / Lanes * Lanes);
@@ -159,10 +179,11 @@ static std::vector<int64_t> offsetsOf(const PanelDims &Ds) {
 }
 
 /// Calls `Row(plain offset of row, offsets of columns, packed offset)` for each
-/// row of each panel.
+/// row of each panel. In a packed row, columns are `Together` elements apart.
 template <typename Fn> static void forEachRow(const PanelLayout &L, Fn Row) {
   const std::vector<int64_t> Batch = offsetsOf(L.Batch), K = offsetsOf(L.K),
                              Columns = offsetsOf(L.Columns);
+  const int64_t Inner = L.K.empty() ? 1 : L.K.back().Extent, T = L.Together;
   const int64_t PerGroup = L.columns();
   int64_t At = 0;
   for (int64_t Base : Batch)
@@ -171,9 +192,12 @@ template <typename Fn> static void forEachRow(const PanelLayout &L, Fn Row) {
         int64_t Left = std::min(L.PanelColumns, PerGroup - First);
         std::span<const int64_t> Column(Columns.data() + G * PerGroup + First,
                                         size_t(Left));
-        for (int64_t KOffset : K) {
-          Row(L.Offset + Base + KOffset, Column, At);
-          At += (Left + L.Lanes - 1) / L.Lanes * L.Lanes;
+        const int64_t Width = (Left + L.Lanes - 1) / L.Lanes * L.Lanes;
+        for (size_t Outer = 0; Outer < K.size(); Outer += size_t(Inner)) {
+          for (int64_t I = 0; I < Inner; ++I)
+            Row(L.Offset + Base + K[Outer + size_t(I)], Column,
+                At + I / T * T * Width + I % T);
+          At += (Inner + T - 1) / T * T * Width;
         }
       }
 }
@@ -212,7 +236,7 @@ PanelLayout::pack(unsigned ElementBytes, std::span<const uint8_t> Plain) const {
     forEachRow(*this,
                [&](int64_t Row, std::span<const int64_t> Column, int64_t At) {
                  for (size_t J = 0; J < Column.size(); ++J)
-                   To[At + int64_t(J)] = From[Row + Column[J]];
+                   To[At + int64_t(J) * Together] = From[Row + Column[J]];
                });
   });
   return Known ? std::optional(std::move(Out)) : std::nullopt;
@@ -231,7 +255,7 @@ PanelLayout::unpack(unsigned ElementBytes, size_t PlainBytes,
     forEachRow(*this,
                [&](int64_t Row, std::span<const int64_t> Column, int64_t At) {
                  for (size_t J = 0; J < Column.size(); ++J)
-                   To[Row + Column[J]] = From[At + int64_t(J)];
+                   To[Row + Column[J]] = From[At + int64_t(J) * Together];
                });
   });
   return Known ? std::optional(std::move(Out)) : std::nullopt;

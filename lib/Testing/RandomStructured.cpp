@@ -185,9 +185,11 @@ bool Generator::sort() {
 }
 
 bool Generator::contract() {
-  Item A = pick([&](const Item &I) {
-    return I.rank() >= 1 && solid(I) && I.T != DType::Bool;
-  });
+  Item A = chance(10)
+               ? input(chance(60) ? DType::U8 : DType::I8, randomShape(2, 3))
+               : pick([&](const Item &I) {
+                   return I.rank() >= 1 && solid(I) && I.T != DType::Bool;
+                 });
   if (A.rank() == 0 || !solid(A) || A.T == DType::Bool)
     return false;
   // Dimensions of A are batch, contracted or free; B gets free ones of its own.
@@ -235,13 +237,20 @@ bool Generator::contract() {
   } else if ((A.T == DType::F16 || A.T == DType::BF16) && chance(50)) {
     Out = DType::F32;
   }
-  Item C = input(Right, Shape);
+  bool Bytes = Right == DType::I8 || Right == DType::U8;
+  Item C = Bytes && chance(50) && count(Shape) < 700 &&
+                   llvm::all_of(
+                       Shape, [](auto &E) { return E.constant(); })
+               ? constantIn(Right, Shape, 0, 2, 1)
+               : input(Right, Shape);
   Value V = B.contract(A.V, C.V, LB, RB, LC, RC, element(Out));
   return add(V, product(A, C, Terms, Out));
 }
 
 bool Generator::conv() {
-  DType T = chance(80) ? DType::F32 : randomType();
+  DType T = chance(75) ? DType::F32 : randomType();
+  if (chance(10))
+    T = chance(60) ? DType::U8 : DType::I8;
   if (T == DType::Bool)
     return false;
   unsigned Spatial = chance(70) ? 2 : 1 + unsigned(below(2)) * 2;

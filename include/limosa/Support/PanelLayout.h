@@ -6,6 +6,9 @@
 // A panel has `PanelColumns` columns; the last one as many as are left, rounded
 // up to whole vectors of `Lanes`, padded with zeros. Panel p of a group begins
 // at element p * PanelColumns * K, so only the last panel's end is padding.
+// Where products take several steps of K at once, `Together` of them lie side
+// by side in each column: [k / Together][columns][Together], with zeros behind
+// the innermost dimension of K.
 //
 // Weights are packed once, when a model is compiled; what a `.lim` says about a
 // packed constant is this layout as text, from which the plain weights can be
@@ -37,6 +40,7 @@ struct PanelLayout {
   /// The columns are split into this many groups, each of which is packed by
   /// itself.
   int64_t Groups = 1;
+  int64_t Together = 1;
   int64_t Offset = 0; ///< of the first element
   /// Outermost first.
   std::vector<Dim> Batch, K, Columns;
@@ -48,7 +52,7 @@ struct PanelLayout {
   static std::optional<PanelLayout> parse(std::string_view Text);
 
   int64_t columns() const; ///< of one group
-  int64_t depth() const;   ///< product of K
+  int64_t depth() const;   ///< product of K, the innermost one padded
   int64_t batch() const;   ///< without groups
   /// Elements of one group: depth * columns rounded up to Lanes.
   int64_t groupElements() const;

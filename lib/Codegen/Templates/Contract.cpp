@@ -66,11 +66,11 @@ private:
       return;
     }
     // Rows of the copy must not share cache sets either.
-    int64_t Bytes = P.AccType.getIntOrFloatBitWidth() / 8;
-    RowStrideA = P.K;
-    if (auto K = P.K.constant(); K && (*K * Bytes) % 2048 == 0)
-      RowStrideA = P.K + DimExpr(64 / Bytes);
-    MemA = KB.scratch(RowStrideA * DimExpr(blockRows()), P.AccType);
+    int64_t Bytes = P.copiedType().getIntOrFloatBitWidth() / 8;
+    RowStrideA = P.paddedK();
+    if (auto K = RowStrideA.constant(); K && (*K * Bytes) % 2048 == 0)
+      RowStrideA = RowStrideA + DimExpr(64 / Bytes);
+    MemA = KB.scratch(RowStrideA * DimExpr(blockRows()), P.copiedType());
   }
 
   void prepareB() {
@@ -79,7 +79,8 @@ private:
       MemB = KB.input(P.B.View->Argument.getArgNumber()).Memref;
       return;
     case OperandSource::Scratch:
-      MemB = KB.scratch(P.K * DimExpr(P.Panels * P.PanelColumns), P.AccType);
+      MemB = KB.scratch(P.paddedK() * DimExpr(P.Panels * P.PanelColumns),
+                        P.copiedType());
       return;
     case OperandSource::PackedOnce:
       break;
@@ -91,6 +92,7 @@ private:
     PanelLayout Layout;
     Layout.PanelColumns = P.PanelColumns;
     Layout.Lanes = P.Regs.Lanes;
+    Layout.Together = P.Together;
     Layout.Offset = *P.B.View->Offset.constant();
     Layout.Batch = *panelDims(*P.B.View, BatchDims);
     Layout.K = *panelDims(*P.B.View, P.B.Contract);
@@ -169,7 +171,7 @@ private:
   /// Elements of an operand as the micro-kernel reads it; copies are widened.
   Type elementIn(const ProductOperand &O) const {
     if (O.Source == OperandSource::Scratch)
-      return P.AccType;
+      return P.copiedType();
     return elementTypeOf(O.V);
   }
 
@@ -178,6 +180,8 @@ private:
     MicroKernel Kernel;
     Kernel.Lanes = lanes();
     Kernel.AccType = P.AccType;
+    Kernel.Together = P.Together;
+    Kernel.Vnni = hasVnni(KB.options().Isa);
     Kernel.A = MemA;
     Kernel.B = MemB;
     Kernel.ElementA = elementIn(P.A);
@@ -191,7 +195,7 @@ private:
     for (unsigned R = 0; R < Rows; ++R)
       Kernel.RowOffsets.push_back(fold(DimExpr(R) * RowStride));
     for (unsigned V = 0; V < Masks.size(); ++V)
-      Kernel.VectorOffsets.push_back(B.getIndexAttr(V * lanes()));
+      Kernel.VectorOffsets.push_back(B.getIndexAttr(V * lanes() * P.Together));
     Kernel.OffsetB = panelOffset(Panel);
     if (P.B.Source == OperandSource::InPlace)
       Kernel.Masks.assign(Masks.begin(), Masks.end());
@@ -204,6 +208,13 @@ private:
                            fold(InPlaceB ? L.StrideB : InnerB)});
       InnerA = InnerA * L.Extent;
       InnerB = InnerB * L.Extent;
+    }
+    if (P.Together > 1) {
+      ReductionLoop &Inner = Kernel.Loops.back();
+      Inner.Extent = fold(DimExpr::ceilDiv(P.KLoops.back().Extent, P.Together));
+      Inner.StrideA = B.getIndexAttr(P.Together);
+      Inner.StrideB =
+          B.getIndexAttr(int64_t(Masks.size()) * lanes() * P.Together);
     }
     SmallVector<Value> Acc = emitMicroKernel(B, KB.loc(), Kernel);
 
@@ -222,7 +233,8 @@ private:
       return M.add(OffsetB, M.mul(Panel, KB.constant(panelColumns())));
     if (P.B.Source == OperandSource::Scratch)
       Panel = M.sub(Panel, Panels.First);
-    return M.add(OffsetB, M.mul(Panel, KB.dim(P.K * DimExpr(P.PanelColumns))));
+    return M.add(OffsetB,
+                 M.mul(Panel, KB.dim(P.paddedK() * DimExpr(P.PanelColumns))));
   }
 
   static void setGroup(Coords &At, ArrayRef<unsigned> Ds, const Index &I) {
@@ -261,24 +273,29 @@ private:
   /// Loops over K in whole vectors, then one masked step.
   void forVectorsOfK(llvm::function_ref<void(Value, Value)> Body) {
     Value K = KB.dim(P.K);
-    Value Main = M.mul(M.divU(K, KB.constant(lanes())), KB.constant(lanes()));
-    KB.forLoop(KB.constant(0), Main, lanes(),
+    Value Step = KB.constant(copyLanes());
+    Value Main = M.mul(M.divU(K, Step), Step);
+    KB.forLoop(KB.constant(0), Main, copyLanes(),
                [&](Value At) { Body(At, Value()); });
     when(M.lt(Main, K),
-         [&] { Body(Main, KB.firstLanes(M.sub(K, Main), lanes())); });
+         [&] { Body(Main, KB.firstLanes(M.sub(K, Main), copyLanes())); });
   }
 
-  /// The block's rows of A, K along the lanes.
+  unsigned copyLanes() const { return lanes() * P.Together; }
+
+  /// The block's rows of A, K along the lanes. What pads K may be anything: it
+  /// meets zeros of B.
   void packA() {
     Value End = M.min(M.add(BlockRow, KB.constant(blockRows())), KB.dim(P.M));
     KB.forLoop(BlockRow, End, 1, [&](Value Row) {
       Value To = M.mul(M.sub(Row, BlockRow), KB.dim(RowStrideA));
       forVectorsOfK([&](Value K, Value Mask) {
-        Lanes L{lanes(), Mask};
+        Lanes L{copyLanes(), Mask};
         Value V = Pull.pull(
             P.A.V, operandCoords(P.A, true, M.uniform(Row), Index{K, 1, {}}),
             L);
-        V = KB.broadcast(widenTo(KB, V, P.AccType, P.A.Unsigned), lanes());
+        V = KB.broadcast(widenTo(KB, V, P.copiedType(), P.A.Unsigned),
+                         copyLanes());
         Value At = M.add(To, K);
         if (Mask)
           vector::MaskedStoreOp::create(B, KB.loc(), MemA, At, Mask, V);
@@ -308,6 +325,19 @@ private:
       Value To = panelOffset(Panel);
       Value First = M.mul(Panel, KB.constant(panelColumns()));
       Value K = KB.dim(P.K), Begin = KB.constant(0);
+      if (P.Together > 1) {
+        Value Fours = M.divU(KB.dim(P.paddedK()), KB.constant(P.Together));
+        KB.forLoop(Begin, Fours, 1, [&](Value Four) {
+          for (unsigned V = 0; V < Masks.size(); ++V)
+            packFours(M.add(First, KB.constant(V * lanes())),
+                      M.mul(Four, KB.constant(P.Together)),
+                      M.add(To, M.mul(M.add(M.mul(Four, KB.constant(Width)),
+                                            KB.constant(V * lanes())),
+                                      KB.constant(P.Together))),
+                      Masks[V]);
+        });
+        return;
+      }
       if (Transposed) {
         Value Main =
             M.mul(M.divU(K, KB.constant(lanes())), KB.constant(lanes()));
@@ -324,6 +354,36 @@ private:
                      M.add(To, KB.constant(V * lanes())), Width, Masks[V]);
       });
     });
+  }
+
+  /// Four bytes of K from each of a vector of columns; zeros behind the last K.
+  void packFours(Value Column, Value K, Value To, Value Mask) {
+    auto Words = VectorType::get({int64_t(lanes())}, B.getI32Type());
+    bool Whole = DimExpr::mod(P.K, P.Together).isConstant(0);
+    Value Sum;
+    for (unsigned T = 0; T < P.Together; ++T) {
+      Value At = M.add(K, KB.constant(T));
+      Value Inside = M.lt(At, KB.dim(P.K));
+      if (!Whole)
+        At = M.min(At, M.sub(KB.dim(P.K), KB.constant(1)));
+      Value V = Pull.pull(
+          P.B.V, operandCoords(P.B, false, Index{Column, 1, {}}, M.uniform(At)),
+          Lanes{lanes(), Mask});
+      V = arith::ExtUIOp::create(B, KB.loc(), Words, KB.broadcast(V, lanes()));
+      if (!Whole)
+        V = arith::SelectOp::create(B, KB.loc(), Inside, V,
+                                    KB.splat(B.getI32IntegerAttr(0), Words));
+      if (T == 0) {
+        Sum = V;
+        continue;
+      }
+      Value Shift = KB.splat(B.getI32IntegerAttr(8 * T), Words);
+      V = arith::ShLIOp::create(B, KB.loc(), V, Shift);
+      Sum = arith::OrIOp::create(B, KB.loc(), Sum, V);
+    }
+    auto Bytes = VectorType::get({int64_t(copyLanes())}, B.getI8Type());
+    Sum = vector::BitCastOp::create(B, KB.loc(), Bytes, Sum);
+    vector::StoreOp::create(B, KB.loc(), Sum, MemB, To);
   }
 
   void packVector(Value Column, Value K, Value To, int64_t Width, Value Mask) {

@@ -2,6 +2,7 @@
 
 #include "ContractPlan.h"
 
+#include "ByteProducts.h"
 #include "ProductEmitter.h"
 #include "limosa/Codegen/Packing.h"
 #include "llvm/ADT/STLExtras.h"
@@ -23,6 +24,7 @@ public:
       return std::nullopt;
     setTypes();
     setDims();
+    setTogether();
     setSources();
     mergeRows();
     mergeColumns();
@@ -39,6 +41,32 @@ private:
         cast<RankedTensorType>(Op.getResult().getType()).getElementType();
     P.AccType = accumulatorType(Result);
     P.Regs = getRegisterFile(Options.Isa, P.AccType);
+  }
+
+  /// Bytes go by fours, which must not reach from one dimension of K into the
+  /// next.
+  void setTogether() {
+    unsigned Together =
+        elementsTogether(elementTypeOf(P.A.V), elementTypeOf(P.B.V), P.AccType);
+    DimExpr Outer = 1;
+    for (unsigned D : ArrayRef(P.A.Contract).drop_back(!P.A.Contract.empty()))
+      Outer = Outer * getDim(P.A.V.getType(), D);
+    if (Together == 1 || P.A.Contract.empty() ||
+        (!Outer.isConstant(1) && !innerKIsMultipleOf(Together)))
+      return;
+    P.Together = Together;
+    P.Regs = getByteRegisterFile(Options.Isa, P.AccType);
+  }
+
+  bool innerKIsMultipleOf(unsigned Count) const {
+    auto Inner = getDim(P.A.V.getType(), P.A.Contract.back()).constant();
+    return Inner && *Inner % Count == 0;
+  }
+
+  bool readsInPlace(const ProductOperand &A) const {
+    return A.View && (P.Together == 1 ||
+                      (A.View->Dims[A.Contract.back()].Stride.isConstant(1) &&
+                       innerKIsMultipleOf(P.Together)));
   }
 
   void setOperand(ProductOperand &O, Value V, ArrayRef<int64_t> Batch,
@@ -92,7 +120,8 @@ private:
   /// rows, where that would cost more than it gains. A stays where it is if its
   /// strides show.
   void setSources() {
-    P.A.Source = P.A.View ? OperandSource::InPlace : OperandSource::Scratch;
+    P.A.Source =
+        readsInPlace(P.A) ? OperandSource::InPlace : OperandSource::Scratch;
     if (P.B.View && isPackable(Kernel.Func, *P.B.View)) {
       P.B.Source = OperandSource::PackedOnce;
       return;
@@ -107,7 +136,7 @@ private:
           UnitStride = P.B.View->Dims[D].Stride.isConstant(1);
           break;
         }
-    if (UnitStride && Rows && *Rows <= 8 &&
+    if (UnitStride && Rows && *Rows <= 8 && P.Together == 1 &&
         P.A.Source == OperandSource::InPlace)
       P.B.Source = OperandSource::InPlace;
   }
@@ -181,7 +210,7 @@ private:
 
   void chooseTiles() {
     // Rows that lie a multiple of 2 KiB apart (or might) share cache sets.
-    int64_t Bytes = P.AccType.getIntOrFloatBitWidth() / 8;
+    int64_t Bytes = P.copiedType().getIntOrFloatBitWidth() / 8;
     auto Stride = P.A.FreeStride.constant();
     bool Aliases = P.A.Source == OperandSource::InPlace &&
                    (!Stride || (*Stride * Bytes) % 2048 == 0);
@@ -206,7 +235,8 @@ private:
       int64_t Blocks = (AllPanels + P.Panels - 1) / P.Panels;
       P.Panels = std::max<int64_t>((AllPanels + Blocks - 1) / Blocks, 1);
     }
-    int64_t Work = K * P.Panels * P.PanelColumns * P.Tile.Rows;
+    int64_t Work = std::max<int64_t>(
+        K * P.Panels * P.PanelColumns * P.Tile.Rows / P.Together, 1);
     P.RowTiles = std::clamp<int64_t>(TileWork / Work, 1, AllRowTiles);
     // Copying B pays off over many rows.
     if (P.B.Source == OperandSource::Scratch)
@@ -222,6 +252,12 @@ private:
 
 } // namespace
 
+DimExpr ContractPlan::paddedK() const {
+  return DimExpr::ceilDiv(K, Together) * DimExpr(Together);
+}
+Type ContractPlan::copiedType() const {
+  return Together > 1 ? IntegerType::get(AccType.getContext(), 8) : AccType;
+}
 DimExpr ContractPlan::batchCount() const {
   DimExpr Count = 1;
   for (const BatchDim &D : Batch)

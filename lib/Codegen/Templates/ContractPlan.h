@@ -57,12 +57,19 @@ struct ContractPlan {
   llvm::SmallVector<KLoop> KLoops;
 
   mlir::Type AccType;
+  /// Steps of K that products take at once, see MicroKernel; panels and copies
+  /// have whole ones.
+  unsigned Together = 1;
   RegisterFile Regs{};
   TileShape Tile{};
   int64_t PanelColumns = 0; ///< Tile.Vectors * Regs.Lanes
   /// Register tiles in one tile of the grid.
   int64_t RowTiles = 1, Panels = 1;
 
+  /// K of panels and copies.
+  DimExpr paddedK() const;
+  /// Of panels and copies.
+  mlir::Type copiedType() const;
   DimExpr batchCount() const;
   DimExpr rowBlocks() const;
   DimExpr columnBlocks() const;

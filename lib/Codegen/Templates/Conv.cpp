@@ -50,7 +50,8 @@ private:
   void describe() {
     KB.setGrid(DimExpr(P.columnBlocks()) * P.Batch * P.planes() *
                P.pixelBlocks());
-    KB.result().Flops = DimExpr(2 * P.depth() * P.GroupColumns * P.Groups) *
+    KB.result().Flops = DimExpr(2 * P.windowPositions() * P.GroupChannels *
+                                P.GroupColumns * P.Groups) *
                         P.Batch * P.imagePixels();
     if (!contiguousColumns())
       KB.remark("convolution stores channels one by one: its result is not in "
@@ -77,7 +78,7 @@ private:
                                       : P.depth() * P.Panels * panelColumns();
       MemB = KB.scratch(Elements, P.AccType);
     }
-    MemA = P.Copy ? KB.scratch(P.copyElements(), P.AccType)
+    MemA = P.Copy ? KB.scratch(P.copyElements(), P.copiedType())
                   : KB.input(P.View->Argument.getArgNumber()).Memref;
     if (P.chunks() > 1)
       MemSums = KB.scratch(P.sumElements(), P.AccType);
@@ -95,6 +96,7 @@ private:
     Layout.PanelColumns = panelColumns();
     Layout.Lanes = lanes();
     Layout.Groups = P.Groups;
+    Layout.Together = P.Together;
     Layout.Offset = *Filter.Offset.constant();
     // A chunk of channels lies together, with the window's positions in it.
     SmallVector<unsigned> K = {1};
@@ -137,7 +139,7 @@ private:
         forTiles([&](const RegisterTile &T) { finish(T, accumulate(T, {})); });
         return;
       }
-      fillZeros(MemSums, KB.constant(0), KB.constant(P.sumElements()));
+      clearSums();
       KB.forLoop(KB.constant(0), KB.constant(P.chunks()), 1, [&](Value Chunk) {
         FirstChannel = M.mul(Chunk, KB.constant(P.ChunkChannels));
         enterChunk(M.add(Channel, FirstChannel));
@@ -147,6 +149,15 @@ private:
       });
       forTiles([&](const RegisterTile &T) { finish(T, loadSums(T)); });
     });
+  }
+
+  void clearSums() {
+    auto Ty = VectorType::get({int64_t(lanes())}, P.AccType);
+    Value Zero = KB.splat(B.getZeroAttr(P.AccType), Ty);
+    KB.forLoop(KB.constant(0), KB.constant(P.sumElements()), lanes(),
+               [&](Value At) {
+                 vector::StoreOp::create(B, KB.loc(), Zero, MemSums, At);
+               });
   }
 
   /// Makes MemA from OffsetA on begin with channel `First` of the image.
@@ -287,9 +298,11 @@ private:
     Kernel.Init.assign(Init.begin(), Init.end());
     Kernel.Lanes = lanes();
     Kernel.AccType = P.AccType;
+    Kernel.Together = P.Together;
+    Kernel.Vnni = hasVnni(KB.options().Isa);
     Kernel.A = MemA;
     Kernel.B = MemB;
-    Kernel.ElementA = P.Copy ? P.AccType : elementTypeOf(Op.getInput());
+    Kernel.ElementA = P.Copy ? P.copiedType() : elementTypeOf(Op.getInput());
     Kernel.ElementB =
         P.PackedFilter ? elementTypeOf(Op.getFilter()) : P.AccType;
     Kernel.UnsignedA = UnsignedA;
@@ -308,7 +321,7 @@ private:
           M.add(Kernel.OffsetB,
                 M.mul(FirstChannel, KB.constant(P.windowPositions() * Width)));
     for (unsigned V = 0; V < T.Masks.size(); ++V)
-      Kernel.VectorOffsets.push_back(B.getIndexAttr(V * lanes()));
+      Kernel.VectorOffsets.push_back(B.getIndexAttr(V * lanes() * P.Together));
     return emitMicroKernel(B, KB.loc(), Kernel);
   }
 

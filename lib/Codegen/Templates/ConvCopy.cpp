@@ -88,11 +88,10 @@ void ConvCopies::copyLine(Value Inside, Value InZ, Value InY, Value PosX,
     // Lo may lie beyond the line when the whole line is padding.
     Value First = M.min(M.max(PlaceOf(Lo), Zero), All);
     Value Last = M.min(M.max(PlaceOf(Hi), First), All);
-    fillZeros(MemA, To, M.mul(First, Pitch));
-    fillZeros(MemA, M.add(To, M.mul(Last, Pitch)),
-              M.mul(M.sub(All, Last), Pitch));
+    fillZeros(To, M.mul(First, Pitch));
+    fillZeros(M.add(To, M.mul(Last, Pitch)), M.mul(M.sub(All, Last), Pitch));
   } else {
-    fillZeros(MemA, To, M.mul(All, Pitch));
+    fillZeros(To, M.mul(All, Pitch));
   }
   copyPixels(Lo, Hi, InZ, InY, Channel,
              [&](Value I) { return M.add(To, M.mul(PlaceOf(I), Pitch)); });
@@ -113,8 +112,8 @@ void ConvCopies::copyPixels(Value Lo, Value Hi, Value InZ, Value InY,
     return At;
   };
   auto PullAt = [&](const Coords &At, Value Mask) {
-    Value V = Pull.pull(Op.getInput(), At, Lanes{lanes(), Mask});
-    return KB.broadcast(widenTo(KB, V, P.AccType, UnsignedA), lanes());
+    Value V = Pull.pull(Op.getInput(), At, Lanes{copyLanes(), Mask});
+    return KB.broadcast(widenTo(KB, V, P.copiedType(), UnsignedA), copyLanes());
   };
   const Axis &AX = P.Axes[X];
   int64_t Channels = P.ChunkChannels;
@@ -128,12 +127,14 @@ void ConvCopies::copyPixels(Value Lo, Value Hi, Value InZ, Value InY,
     const TensorView &In = KB.input(P.View->Argument.getArgNumber());
     Value From = mulAdd(viewOffset(InZ, InY), Lo, Channels);
     forVectors(Count, [&](Value I, Value Mask) {
-      Value V = KB.load(In, Index{M.add(From, I), 1, {}}, Lanes{lanes(), Mask});
-      storeTo(MemA, widenTo(KB, V, P.AccType, UnsignedA), M.add(To, I), Mask);
+      Value V =
+          KB.load(In, Index{M.add(From, I), 1, {}}, Lanes{copyLanes(), Mask});
+      storeTo(MemA, widenTo(KB, V, P.copiedType(), UnsignedA), M.add(To, I),
+              Mask);
     });
     return;
   }
-  if (ChannelsLast || Channels >= int64_t(lanes())) {
+  if (ChannelsLast || Channels >= int64_t(copyLanes())) {
     KB.forLoop(Lo, Hi, 1, [&](Value I) {
       Value To = PlaceOf(I);
       forVectors(KB.constant(Channels), [&](Value C, Value Mask) {
@@ -148,7 +149,7 @@ void ConvCopies::copyPixels(Value Lo, Value Hi, Value InZ, Value InY,
   // Few channels that lie apart: along the line, stored one by one.
   TensorView Scratch;
   Scratch.Memref = MemA;
-  Scratch.Element = P.AccType;
+  Scratch.Element = P.copiedType();
   int64_t Step = *AX.Pitch.constant() * AX.InDilation;
   KB.forLoop(KB.constant(0), KB.constant(Channels), 1, [&](Value C) {
     forVectors(M.sub(Hi, Lo), [&](Value I, Value Mask) {
@@ -156,7 +157,7 @@ void ConvCopies::copyPixels(Value Lo, Value Hi, Value InZ, Value InY,
       Value V = PullAt(
           CoordsOf(M.uniform(M.add(Channel, C)), Index{InX, 1, {}}), Mask);
       KB.store(Scratch, Index{M.add(PlaceOf(InX), C), Step, {}}, V,
-               Lanes{lanes(), Mask});
+               Lanes{copyLanes(), Mask});
     });
   });
 }
@@ -177,22 +178,23 @@ void ConvCopies::storeTo(Value Memory, Value V, Value At, Value Mask) {
     vector::StoreOp::create(B, KB.loc(), V, Memory, At);
 }
 
-void ConvCopies::fillZeros(Value Memory, Value To, Value Count) {
-  auto Ty = VectorType::get({int64_t(lanes())}, P.AccType);
-  Value Zero = KB.splat(B.getZeroAttr(P.AccType), Ty);
+void ConvCopies::fillZeros(Value To, Value Count) {
+  auto Ty = VectorType::get({int64_t(copyLanes())}, P.copiedType());
+  Value Zero = KB.splat(B.getZeroAttr(P.copiedType()), Ty);
   forVectors(Count, [&](Value I, Value Mask) {
-    storeTo(Memory, Zero, M.add(To, I), Mask);
+    storeTo(MemA, Zero, M.add(To, I), Mask);
   });
 }
 
 /// Whole vectors of [0, Count), then one masked step.
 void ConvCopies::forVectors(Value Count,
                             llvm::function_ref<void(Value, Value)> Body) {
-  Value Step = KB.constant(lanes());
+  Value Step = KB.constant(copyLanes());
   Value Main = M.mul(M.divU(Count, Step), Step);
-  KB.forLoop(KB.constant(0), Main, lanes(), [&](Value I) { Body(I, Value()); });
+  KB.forLoop(KB.constant(0), Main, copyLanes(),
+             [&](Value I) { Body(I, Value()); });
   when(M.lt(Main, Count),
-       [&] { Body(Main, KB.firstLanes(M.sub(Count, Main), lanes())); });
+       [&] { Body(Main, KB.firstLanes(M.sub(Count, Main), copyLanes())); });
 }
 
 /// A filter that is not constant: the column block's panels, in the layout of

@@ -23,7 +23,6 @@ protected:
   /// Fills MemA with the part of the image under the block's windows, from
   /// `Channel` on, ChunkChannels of them.
   void copyImage(Value Channel);
-  void fillZeros(Value Memory, Value To, Value Count);
   /// Fills MemB with the column block's panels, in the layout of packed
   /// constants.
   void packFilter(Value FirstGroup, Value EndGroup);
@@ -44,6 +43,8 @@ private:
                 Value To);
   void copyPixels(Value Lo, Value Hi, Value InZ, Value InY, Value Channel,
                   llvm::function_ref<Value(Value)> PlaceOf);
+  unsigned copyLanes() const { return lanes() * P.Together; }
+  void fillZeros(Value To, Value Count);
   Value viewOffset(Value InZ, Value InY);
   void storeTo(Value Memory, Value V, Value At, Value Mask);
   void forVectors(Value Count, llvm::function_ref<void(Value, Value)> Body);

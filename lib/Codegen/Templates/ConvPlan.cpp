@@ -2,6 +2,7 @@
 
 #include "ConvPlan.h"
 
+#include "ByteProducts.h"
 #include "ProductEmitter.h"
 #include "limosa/Codegen/Packing.h"
 #include "llvm/ADT/STLExtras.h"
@@ -46,7 +47,14 @@ private:
     Type Result =
         cast<RankedTensorType>(Op.getResult().getType()).getElementType();
     P.AccType = accumulatorType(Result);
-    P.Regs = getRegisterFile(Options.Isa, P.AccType);
+    auto Filter = getStridedView(Op.getFilter());
+    P.PackedFilter = Filter && isPackable(Kernel.Func, *Filter);
+    // Filters packed at run time are not packed by fours.
+    if (P.PackedFilter)
+      P.Together = elementsTogether(elementTypeOf(Op.getInput()),
+                                    elementTypeOf(Op.getFilter()), P.AccType);
+    P.Regs = P.Together > 1 ? getByteRegisterFile(Options.Isa, P.AccType)
+                            : getRegisterFile(Options.Isa, P.AccType);
   }
 
   void setAxes(RankedTensorType Filter) {
@@ -85,9 +93,8 @@ private:
   /// In place if no window reaches over an edge and channels are neighbours.
   void setSource() {
     P.View = getStridedView(Op.getInput());
-    auto Filter = getStridedView(Op.getFilter());
-    P.PackedFilter = Filter && isPackable(Kernel.Func, *Filter);
-    P.Copy = !P.View || !P.View->Dims[1].Stride.isConstant(1);
+    P.Copy = !P.View || !P.View->Dims[1].Stride.isConstant(1) ||
+             P.GroupChannels % P.Together != 0;
     Dims High = parseDims(Op.getPadHigh());
     for (ConvPlan::Axis &A : P.Axes) {
       if (!A.Dim)
@@ -138,7 +145,7 @@ private:
   /// Panels and groups of a column block: as much of the filter as stays in the
   /// second-level cache, in even shares.
   void chooseColumns() {
-    int64_t Bytes = P.AccType.getIntOrFloatBitWidth() / 8;
+    int64_t Bytes = P.copiedBytes();
     int64_t PanelBytes = P.depth() * P.panelColumns() * Bytes;
     int64_t All = llvm::divideCeil(P.GroupColumns, P.panelColumns());
     P.ChunkChannels = P.GroupChannels;
@@ -163,7 +170,7 @@ private:
     int64_t Wanted = llvm::divideCeil(PanelBytes * PanelsTogether, BlockBytes);
     for (int64_t Chunks = Wanted; P.GroupChannels / Chunks >= LeastChannels;
          ++Chunks)
-      if (P.GroupChannels % Chunks == 0) {
+      if (P.GroupChannels % (Chunks * P.Together) == 0) {
         P.ChunkChannels = P.GroupChannels / Chunks;
         return Chunks;
       }
@@ -174,7 +181,7 @@ private:
     if (P.Order == PixelOrder::Lines)
       return chooseLines();
     std::optional<int64_t> Pixels = P.imagePixels().constant();
-    int64_t Bytes = P.AccType.getIntOrFloatBitWidth() / 8;
+    int64_t Bytes = P.copiedBytes();
     bool Linear = P.Order == PixelOrder::Linear;
     auto Pitch = P.Axes[ConvPlan::X].Pitch.constant();
     bool Aliases = Linear && (!Pitch || *Pitch * Bytes % 2048 == 0);
@@ -187,8 +194,8 @@ private:
     }
     int64_t All =
         Pixels ? std::max<int64_t>(*Pixels / P.Tile.Rows, 1) : INT64_MAX;
-    int64_t Work =
-        P.depth() * P.Panels * P.panelColumns() * P.Tile.Rows * P.BlockGroups;
+    int64_t Work = P.depth() / P.Together * P.Panels * P.panelColumns() *
+                   P.Tile.Rows * P.BlockGroups;
     P.BlockLines = std::clamp<int64_t>(TileWork / Work, 1, All);
     if (Pixels)
       P.BlockLines = evenShare(All, P.BlockLines);
@@ -223,7 +230,8 @@ private:
         P.Tile = {Rows, Vectors};
         P.BlockLines = Lines;
         chooseColumns();
-        double Cost = double(P.depth()) * P.Groups * blockCost(Pixels, P.Tile);
+        double Cost = double(P.depth()) / P.Together * P.Groups *
+                      blockCost(Pixels, P.Tile);
         // Offsets of rows that do not divide lines are not constants.
         if (Width % Rows != 0 && Rows % Width != 0 && Lines != 1)
           Cost *= 1.03;
@@ -231,13 +239,13 @@ private:
         if (P.Copy)
           Cost += 2.0 * P.columnBlocks() * P.copiedLines() * X.span(Width) *
                   P.copiedPlanes() * P.BlockGroups * P.GroupChannels /
-                  P.Regs.Lanes;
+                  (P.Regs.Lanes * P.Together);
         // A block reads its part of the filter from further away than the
         // second-level cache.
         constexpr double FarBytesPerCycle = 4;
         if (P.chunks() > 1)
-          Cost += double(P.depth()) * P.GroupColumns *
-                  P.AccType.getIntOrFloatBitWidth() / 8 / FarBytesPerCycle;
+          Cost += double(P.depth()) * P.GroupColumns * P.copiedBytes() /
+                  FarBytesPerCycle;
         // Storing and calling.
         Cost += P.phases() *
                 (2.0 * Pixels * P.Groups * P.GroupColumns / P.Regs.Lanes + 200);
@@ -263,8 +271,8 @@ private:
       P.PitchC = P.View->Dims[1].Stride;
       return;
     }
-    int64_t Bytes = P.AccType.getIntOrFloatBitWidth() / 8;
-    int64_t Pixel = P.ChunkChannels;
+    int64_t Bytes = P.copiedBytes();
+    int64_t Pixel = llvm::alignTo(P.ChunkChannels, P.Together);
     // Neighbouring output pixels must not share cache sets.
     if (Pixel * X.Stride * Bytes % 2048 == 0)
       Pixel += 64 / Bytes;
@@ -322,6 +330,10 @@ bool ConvPlan::clipsWindow(unsigned D) const {
     return A.Dilation >= int64_t(Tile.Rows) &&
            (Order == PixelOrder::Segment || BlockLines == 1);
   }
+}
+
+Type ConvPlan::copiedType() const {
+  return Together > 1 ? IntegerType::get(AccType.getContext(), 8) : AccType;
 }
 
 int64_t ConvPlan::columnBlocks() const {

@@ -22,6 +22,7 @@
 #include "limosa/Codegen/Template.h"
 #include "limosa/IR/LimosaOps.h"
 #include "limosa/IR/Types.h"
+#include "llvm/Support/MathExtras.h"
 
 namespace limosa::codegen {
 
@@ -86,6 +87,9 @@ struct ConvPlan {
   DimExpr PitchC = 1;
 
   mlir::Type AccType;
+  /// Channels that products take at once, see MicroKernel. Copies and panels
+  /// have whole ones.
+  unsigned Together = 1;
   RegisterFile Regs{};
   TileShape Tile{};
   PixelOrder Order = PixelOrder::Lines;
@@ -99,7 +103,15 @@ struct ConvPlan {
   int64_t windowPositions() const {
     return Axes[Z].Window * Axes[Y].Window * Axes[X].Window;
   }
-  int64_t depth() const { return windowPositions() * GroupChannels; }
+  /// K of packed filters.
+  int64_t depth() const {
+    return windowPositions() * llvm::alignTo(GroupChannels, Together);
+  }
+  /// Of copies.
+  mlir::Type copiedType() const;
+  int64_t copiedBytes() const {
+    return copiedType().getIntOrFloatBitWidth() / 8;
+  }
   int64_t panelColumns() const { return int64_t(Tile.Vectors) * Regs.Lanes; }
   int64_t chunks() const { return GroupChannels / ChunkChannels; }
   /// Most pixels of a block.

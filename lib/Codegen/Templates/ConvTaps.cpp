@@ -99,8 +99,10 @@ ConvTaps::Reduction ConvTaps::reductionOver(int64_t PanelWidth) {
   };
   Reduction R;
   R.OffsetA = R.OffsetB = KB.constant(0);
-  Add(B.getIndexAttr(P.ChunkChannels), P.PitchC, PanelWidth);
-  int64_t StepB = PanelWidth * P.ChunkChannels;
+  int64_t Channels = llvm::alignTo(P.ChunkChannels, P.Together);
+  Add(B.getIndexAttr(Channels / P.Together), P.PitchC * DimExpr(P.Together),
+      PanelWidth * P.Together);
+  int64_t StepB = PanelWidth * Channels;
   for (unsigned D : {X, Y, Z}) {
     Add(Window[D].Count, P.windowPitch(D), StepB * P.Axes[D].Phases);
     R.OffsetA = M.add(R.OffsetA, Window[D].OffsetA);

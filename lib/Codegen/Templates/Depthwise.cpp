@@ -81,8 +81,6 @@ std::optional<Plan> planDepthwise(ConvOp Op, const KernelAnalysis &Kernel,
   P.View = *View;
   P.AccType = accumulatorType(
       cast<RankedTensorType>(Op.getResult().getType()).getElementType());
-  if (!isa<FloatType>(P.AccType))
-    return std::nullopt;
   P.Lanes = getRegisterFile(Options.Isa, P.AccType).Lanes;
   // Channels change places within vectors of f32.
   if (P.Group > 1 && (!P.AccType.isF32() || !llvm::isPowerOf2_64(P.Group) ||
@@ -305,21 +303,24 @@ private:
 
   Value loadInput(Value At) {
     Value V = KB.load(In, Index{At, 1, {}}, Lane);
-    V = widenTo(KB, V, P.AccType, false);
+    V = widenTo(KB, V, P.AccType, In.Element.isUnsignedInteger());
     return P.Group > 1 ? spread(V) : V;
   }
   /// The weights of window position `K` of a line that begins at `Filter`.
   Value loadWeight(Value Filter, Value K) {
     Value At = M.add(Filter, M.mul(K, KB.constant(P.Group * lanes())));
     Value V = KB.load(Weights, Index{At, 1, {}}, Lanes{lanes(), {}});
-    return widenTo(KB, V, P.AccType, false);
+    return widenTo(KB, V, P.AccType, Weights.Element.isUnsignedInteger());
   }
   SmallVector<Value> zeros(unsigned Count) {
     auto Ty = VectorType::get({int64_t(lanes())}, P.AccType);
     return SmallVector<Value>(Count, KB.splat(B.getZeroAttr(P.AccType), Ty));
   }
   Value multiplyAdd(Value L, Value R, Value Acc) {
-    return vector::FMAOp::create(B, KB.loc(), L, R, Acc);
+    if (isa<FloatType>(P.AccType))
+      return vector::FMAOp::create(B, KB.loc(), L, R, Acc);
+    return arith::AddIOp::create(B, KB.loc(), Acc,
+                                 arith::MulIOp::create(B, KB.loc(), L, R));
   }
 
   /// Pixels [First, First + Count) of the line, all windows inside along X.

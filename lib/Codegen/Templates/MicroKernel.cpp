@@ -2,6 +2,7 @@
 
 #include "limosa/Codegen/MicroKernel.h"
 
+#include "ByteProducts.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -92,18 +93,26 @@ private:
     SmallVector<Value> Out;
     for (unsigned R = 0; R < Kernel.rows(); ++R) {
       Value Offset = add(step(BaseA, L.StrideA, Step), Kernel.RowOffsets[R]);
-      Value Element = widen(memref::LoadOp::create(B, Loc, Kernel.A, Offset),
-                            Kernel.ElementA, Kernel.UnsignedA);
-      Value Splat = vector::BroadcastOp::create(B, Loc, AccVector, Element);
+      Value Splat = splatA(Offset);
       for (unsigned V = 0; V < Vectors; ++V)
         Out.push_back(multiplyAdd(Splat, VecB[V], Acc[R * Vectors + V]));
     }
     return Out;
   }
 
+  Value splatA(Value Offset) {
+    if (Kernel.Together > 1)
+      return splatBytes(B, Loc, Kernel.A, Offset, Kernel.Lanes);
+    Value Element = widen(memref::LoadOp::create(B, Loc, Kernel.A, Offset),
+                          Kernel.ElementA, Kernel.UnsignedA);
+    return vector::BroadcastOp::create(B, Loc, AccVector, Element);
+  }
+
   Value loadB(Value Offset, Value Mask) {
     Type Element = cast<MemRefType>(Kernel.B.getType()).getElementType();
-    auto Ty = VectorType::get({Kernel.Lanes}, Element);
+    auto Ty = VectorType::get({Kernel.Lanes * Kernel.Together}, Element);
+    if (Kernel.Together > 1)
+      return vector::LoadOp::create(B, Loc, Ty, Kernel.B, Offset);
     if (!Mask)
       return widen(vector::LoadOp::create(B, Loc, Ty, Kernel.B, Offset),
                    Kernel.ElementB, Kernel.UnsignedB);
@@ -131,6 +140,9 @@ private:
   }
 
   Value multiplyAdd(Value L, Value R, Value Acc) {
+    if (Kernel.Together > 1)
+      return addByteProducts(B, Loc, Acc, Kernel.UnsignedA ? L : R,
+                             Kernel.UnsignedA ? R : L, Kernel.Vnni);
     if (isa<FloatType>(Kernel.AccType))
       return vector::FMAOp::create(B, Loc, L, R, Acc);
     return arith::AddIOp::create(B, Loc, arith::MulIOp::create(B, Loc, L, R),
@@ -190,6 +202,15 @@ RegisterFile getRegisterFile(StringRef Isa, Type AccType) {
   bool Wide = Isa.starts_with("avx512");
   unsigned Bytes = Wide ? 64 : 32;
   return {Wide ? 32u : 16u, Bytes * 8 / AccType.getIntOrFloatBitWidth()};
+}
+
+bool hasVnni(StringRef Isa) { return Isa.contains("+vnni"); }
+
+RegisterFile getByteRegisterFile(StringRef Isa, Type AccType) {
+  RegisterFile Regs = getRegisterFile(Isa, AccType);
+  if (!hasVnni(Isa))
+    Regs.Registers -= 5;
+  return Regs;
 }
 
 unsigned maxRows(const RegisterFile &Regs, unsigned Vectors) {

@@ -1,6 +1,7 @@
 //===- Conv.cpp - Convolutions --------------------------------------------===//
 
 #include "Activate.h"
+#include "Quantize.h"
 #include "Windows.h"
 
 using namespace mlir;
@@ -135,7 +136,9 @@ FailureOr<Value> limosa::onnximport::buildConv(Node &N, Value X, Value W,
 static LogicalResult conv(Node &N) {
   if (failed(N.sameElem(0, 1)))
     return failure();
-  auto Y = buildConv(N, N.in(0), N.in(1), {});
+  auto Y = quantisedConv(N);
+  if (succeeded(Y) && !*Y)
+    Y = buildConv(N, N.in(0), N.in(1), {});
   if (failed(Y) || failed(Y = addBias(N, *Y, 2)))
     return failure();
   return N.done(*Y);

@@ -23,6 +23,13 @@ class Node;
 
 struct Sequence;
 
+/// The bytes behind a tensor of floats; scale and zero point (null: none) are
+/// scalars or vectors along Axis.
+struct Dequantised {
+  mlir::Value V, Scale, ZeroPoint;
+  int64_t Axis = 0;
+};
+
 /// A named tensor of the model. It becomes IR when something asks for its
 /// value: constants that nothing reads and shapes that are known leave none.
 struct Tensor {
@@ -30,6 +37,7 @@ struct Tensor {
   mlir::Value V;
   mlir::ElementsAttr Const;
   KnownRef Known;
+  std::shared_ptr<const Dequantised> Quantised; ///< null: V is all there is
   bool KnownTried = false; ///< Const has been looked at for Known.
   /// A sequence instead; then there is no type and no value.
   std::shared_ptr<const Sequence> Seq;

@@ -1,6 +1,7 @@
 //===- Matmul.cpp - Products ----------------------------------------------===//
 
 #include "Activate.h"
+#include "Quantize.h"
 #include "Registry.h"
 
 using namespace mlir;
@@ -10,7 +11,9 @@ using namespace limosa::onnximport;
 static LogicalResult matmul(Node &N) {
   if (failed(N.sameElem(0, 1)))
     return failure();
-  auto V = N.matmul(N.in(0), N.in(1));
+  auto V = quantisedMatmul(N, /*TransB=*/false);
+  if (succeeded(V) && !*V)
+    V = N.matmul(N.in(0), N.in(1));
   return failed(V) ? failure() : N.done(*V);
 }
 
@@ -22,7 +25,10 @@ static FailureOr<Value> buildGemm(Node &N) {
        TransB = N.attr("transB", int64_t(0)) != 0;
   double Alpha = N.attr("alpha", 1.0), Beta = N.attr("beta", 1.0);
   auto Product =
-      N.contract(N.in(0), N.in(1), {}, {}, {TransA ? 0 : 1}, {TransB ? 1 : 0});
+      TransA ? FailureOr<Value>(Value()) : quantisedMatmul(N, TransB);
+  if (succeeded(Product) && !*Product)
+    Product = N.contract(N.in(0), N.in(1), {}, {}, {TransA ? 0 : 1},
+                         {TransB ? 1 : 0});
   if (failed(Product))
     return failure();
   Value Y = *Product;

@@ -58,9 +58,10 @@ Value limosa::onnximport::saturate(Node &N, Value X, Value ZeroPoint, Type To) {
   double High =
       std::ldexp(1, int(To.isUnsignedInteger() ? Bits : Bits - 1)) - 1;
   // convert saturates by itself, except to 4-bit integers, which wrap.
+  if (Bits >= 8)
+    return N.B.convert(X, To);
   X = N.B.minScalar(N.B.maxScalar(X, Low), High);
-  return Bits < 8 ? N.B.convert(N.B.convert(X, N.i32()), carrierOf(To))
-                  : N.B.convert(X, To);
+  return N.B.convert(N.B.convert(X, N.i32()), carrierOf(To));
 }
 
 static LogicalResult quantize(Node &N) {
@@ -111,16 +112,28 @@ static LogicalResult dequantize(Node &N) {
       return failure();
     X = N.B.sub(X, *Zero);
   }
-  return N.done(N.B.mul(N.B.convert(X, To), *Scale));
+  Tensor Y = Tensor::of(N.B.mul(N.B.convert(X, To), *Scale));
+  if (To.isF32() && isByte(N.elem(0)) && N.rank(1) <= 1)
+    Y.Quantised = std::make_shared<Dequantised>(
+        Dequantised{N.in(0), N.in(1), N.has(2) ? N.in(2) : Value(),
+                    N.rank(1) == 1 ? N.attr("axis", int64_t(1)) : 0});
+  return N.out(0, std::move(Y)), success();
 }
 
 std::array<Value, 3> limosa::onnximport::quantizeByRange(Node &N, Value X) {
   Type E = getElementTypeOrSelf(X);
   Type U8 = IntegerType::get(N.I.context(), 8, IntegerType::Unsigned);
-  auto All = llvm::to_vector(llvm::seq<int64_t>(0, getDims(X).size()));
+  // Rows first: they can be shared between threads, a single result cannot.
+  auto overAll = [&](CoreBuilder::Combiner C) {
+    Value V = X;
+    if (int64_t Rank = getDims(X).size(); Rank > 1)
+      V = N.B.reduce(C, V, {Rank - 1});
+    auto Rest = llvm::to_vector(llvm::seq<int64_t>(0, getDims(V).size()));
+    return N.B.reduce(C, V, Rest);
+  };
   Value Zero = N.B.scalar(0, E);
-  Value Max = N.B.max(N.B.reduceMax(X, All), Zero);
-  Value Min = N.B.min(N.B.reduce(CoreBuilder::Combiner::Min, X, All), Zero);
+  Value Max = N.B.max(overAll(CoreBuilder::Combiner::Max), Zero);
+  Value Min = N.B.min(overAll(CoreBuilder::Combiner::Min), Zero);
   Value Scale = N.B.mulScalar(N.B.sub(Max, Min), 1.0 / 255);
   // A tensor of zeros has scale 0: any divisor does.
   Value Safe =
@@ -172,130 +185,6 @@ LogicalResult limosa::onnximport::requantized(Node &N, Value X, unsigned Scale,
 // Products of integers
 //===----------------------------------------------------------------------===//
 
-static bool isByte(Type T) {
-  return isa<IntegerType>(T) && T.getIntOrFloatBitWidth() == 8;
-}
-
-/// Input K minus its zero point, as i32. Per-row zero points of a left-hand
-/// side lie along dimension rank - 2, others along the last.
-static FailureOr<Value> centred(Node &N, unsigned K, unsigned Point,
-                                int64_t Axis) {
-  Value V = N.B.convert(N.in(K), N.i32());
-  if (!N.has(Point))
-    return V;
-  if (N.elem(Point) != N.elem(K))
-    return N.fail("input " + Twine(Point) + " must have the type of input " +
-                  Twine(K));
-  Value Z = N.B.convert(N.in(Point), N.i32());
-  auto Type = cast<RankedTensorType>(Z.getType());
-  Dims Shape = getDims(V);
-  if (Type.hasStaticShape() && Type.getNumElements() == 1)
-    Z = N.B.broadcast(N.B.reshape(Z, {}), Shape, {});
-  else if (Type.getRank() == 1 && Axis >= 0) {
-    if (failed(N.wantEqual(getDim(Type, 0), Shape[Axis], "zero points")))
-      return failure();
-    Z = N.B.broadcast(Z, Shape, {Axis});
-  } else {
-    auto B = N.broadcastTo(Z, Shape);
-    if (failed(B))
-      return failure();
-    Z = *B;
-  }
-  return N.B.sub(V, Z);
-}
-
-/// Whether a zero point is not given or known to be 0.
-static bool noPoint(Node &N, unsigned K) {
-  if (!N.has(K))
-    return true;
-  auto V = N.constInts(K);
-  return V && llvm::all_of(*V, [](int64_t Z) { return Z == 0; });
-}
-
-FailureOr<Bytes> limosa::onnximport::bytesOf(Node &N, unsigned K,
-                                             unsigned Point, int64_t Axis) {
-  if (!isByte(N.elem(K)))
-    return N.fail("operands must be 8-bit integers");
-  Bytes Out{N.in(K), Value(), Axis};
-  if (noPoint(N, Point))
-    return Out;
-  if (N.elem(Point) != N.elem(K))
-    return N.fail("input " + Twine(Point) + " must have the type of input " +
-                  Twine(K));
-  Out.ZeroPoint = N.in(Point);
-  return Out;
-}
-
-/// The zero point of X along a shape, where X's dimension Axis is the shape's
-/// dimension At.
-static FailureOr<Value> pointAlong(Node &N, const Bytes &X,
-                                   ArrayRef<DimExpr> Shape, int64_t At) {
-  Value Z = N.B.convert(X.ZeroPoint, N.i32());
-  auto Type = cast<RankedTensorType>(Z.getType());
-  if (Type.hasStaticShape() && Type.getNumElements() == 1)
-    return N.B.broadcast(N.B.reshape(Z, {}), Shape, {});
-  if (Type.getRank() != 1 || X.Axis < 0 || At < 0)
-    return N.broadcastTo(Z, Shape);
-  if (failed(N.wantEqual(getDim(Type, 0), Shape[At], "zero points")))
-    return failure();
-  return N.B.broadcast(N.as(Z, {Shape[At]}), Shape, {At});
-}
-
-FailureOr<Value> limosa::onnximport::integerMatmul(Node &N, Bytes L, Bytes R) {
-  CoreBuilder &B = N.B;
-  auto Product = N.matmul(L.V, R.V, N.i32());
-  if (failed(Product) || (!L.ZeroPoint && !R.ZeroPoint))
-    return Product;
-  Dims LD = getDims(L.V), RD = getDims(R.V), Shape = getDims(*Product);
-  if (LD.size() < 2 || RD.size() < 2) {
-    // Products of vectors are small.
-    auto centred = [&](const Bytes &X) -> FailureOr<Value> {
-      Value V = B.convert(X.V, N.i32());
-      if (!X.ZeroPoint)
-        return V;
-      auto Z = pointAlong(N, X, getDims(V), X.Axis);
-      return failed(Z) ? FailureOr<Value>(failure()) : B.sub(V, *Z);
-    };
-    auto A = centred(L), C = centred(R);
-    if (failed(A) || failed(C))
-      return failure();
-    return N.matmul(*A, *C);
-  }
-  // sum (l - a)(r - b) = sum l r - a sum r - b sum l + K a b
-  int64_t Rank = int64_t(Shape.size());
-  Value Y = *Product, A, C;
-  auto along = [&](const Bytes &X, int64_t At) {
-    return pointAlong(N, X, Shape, At);
-  };
-  if (L.ZeroPoint) {
-    auto Z = along(L, Rank - 2);
-    auto Sum = N.broadcastTo(B.reduceSum(B.convert(R.V, N.i32()),
-                                         {int64_t(RD.size()) - 2},
-                                         /*KeepDims=*/true),
-                             Shape);
-    if (failed(Z) || failed(Sum))
-      return failure();
-    A = *Z;
-    Y = B.sub(Y, B.mul(A, *Sum));
-  }
-  if (R.ZeroPoint) {
-    auto Z = along(R, Rank - 1);
-    auto Sum = N.broadcastTo(B.reduceSum(B.convert(L.V, N.i32()),
-                                         {int64_t(LD.size()) - 1},
-                                         /*KeepDims=*/true),
-                             Shape);
-    if (failed(Z) || failed(Sum))
-      return failure();
-    C = *Z;
-    Y = B.sub(Y, B.mul(C, *Sum));
-  }
-  if (A && C) {
-    Value K = B.broadcast(B.convert(B.dim(LD.back()), N.i32()), Shape, {});
-    Y = B.add(Y, B.mul(K, B.mul(A, C)));
-  }
-  return Y;
-}
-
 /// The product of inputs A and B. A vector of zero points of A belongs to its
 /// rows, one of B to its columns.
 static FailureOr<Value> integerProduct(Node &N, unsigned A, unsigned B,
@@ -312,68 +201,38 @@ static LogicalResult matmulInteger(Node &N) {
   return failed(Y) ? failure() : N.done(*Y);
 }
 
-/// y = saturate(round(x * scale) + zero point).
-static LogicalResult requantize(Node &N, Value Y, Value Scale,
-                                unsigned OutScale, unsigned OutPoint) {
-  Dims Shape = getDims(Y);
-  auto S = N.scalarLike(OutScale, Y);
+/// Output 0: saturate(round(Y * scales / out scale) + out point).
+static LogicalResult requantize(Node &N, Value Y, Value A, int64_t AxisA,
+                                Value B, int64_t AxisB, unsigned OutScale,
+                                unsigned OutPoint) {
+  if (!isSingle(N.in(OutScale)))
+    return N.fail("input " + Twine(OutScale) + " must be a scalar");
+  auto X = scaled(N, Y, A, AxisA, B, AxisB, N.in(OutScale));
   auto Z = N.scalarLike(OutPoint, Y);
-  if (failed(S) || failed(Z))
+  if (failed(X) || failed(Z))
     return failure();
-  Value X = N.B.mul(N.B.convert(Y, N.f32()), Scale);
-  X = N.B.div(X, N.B.convert(*S, N.f32()));
   Value Point = N.B.convert(*Z, N.i32());
-  return N.done(saturate(N, X, Point, N.elem(OutPoint)));
+  return N.done(saturate(N, *X, Point, N.elem(OutPoint)));
 }
 
 static LogicalResult qlinearMatmul(Node &N) {
   auto Y = integerProduct(N, 0, 3, 2, 5);
   if (failed(Y))
     return failure();
-  Dims Shape = getDims(*Y);
-  auto scale = [&](unsigned K, int64_t Axis) -> FailureOr<Value> {
-    Value V = N.B.convert(N.in(K), N.f32());
-    auto Type = cast<RankedTensorType>(V.getType());
-    if (Type.hasStaticShape() && Type.getNumElements() == 1)
-      return N.B.broadcast(N.B.reshape(V, {}), Shape, {});
-    if (Type.getRank() == 1 && Axis >= 0 && Axis < int64_t(Shape.size()))
-      return N.B.broadcast(V, Shape, {Axis});
-    return N.broadcastTo(V, Shape);
-  };
-  auto A = scale(1, int64_t(Shape.size()) - 2),
-       B = scale(4, int64_t(Shape.size()) - 1);
-  if (failed(A) || failed(B))
-    return failure();
-  return requantize(N, *Y, N.B.mul(*A, *B), 6, 7);
+  int64_t Rank = cast<RankedTensorType>(Y->getType()).getRank();
+  return requantize(N, *Y, N.in(1), Rank - 2, N.in(4), Rank - 1, 6, 7);
 }
 
-/// The convolution of centred integers.
+//===----------------------------------------------------------------------===//
+// Convolutions of integers
+//===----------------------------------------------------------------------===//
+
 static FailureOr<Value> integerConv(Node &N, unsigned X, unsigned W,
                                     unsigned PointX, unsigned PointW) {
-  if (!isByte(N.elem(X)) || !isByte(N.elem(W)))
-    return N.fail("operands must be 8-bit integers");
-  if (noPoint(N, PointX) && noPoint(N, PointW))
-    return buildConv(N, N.in(X), N.in(W), N.i32());
-  if (noPoint(N, PointW) && N.elem(PointX) == N.elem(X) &&
-      N.type(PointX).hasStaticShape() && N.type(PointX).getNumElements() == 1) {
-    // The bytes themselves, padded with what stands for 0; what the zero point
-    // adds to all results of a channel is taken off.
-    CoreBuilder &B = N.B;
-    Value Point = B.reshape(N.in(PointX), {});
-    auto Y = buildConv(N, N.in(X), N.in(W), N.i32(), Point);
-    if (failed(Y))
-      return failure();
-    Ints Others = llvm::to_vector(llvm::seq<int64_t>(1, N.rank(W)));
-    Value Sum = B.reduceSum(B.convert(N.in(W), N.i32()), Others);
-    Value Wide = B.broadcast(B.convert(Point, N.i32()), getDims(Sum), {});
-    Value Added = B.mul(Sum, Wide);
-    Dims Shape = getDims(*Y);
-    return B.sub(*Y, B.broadcast(N.as(Added, {Shape[1]}), Shape, {1}));
-  }
-  auto A = centred(N, X, PointX, -1), B = centred(N, W, PointW, 0);
+  auto A = bytesOf(N, X, PointX, -1), B = bytesOf(N, W, PointW, 0);
   if (failed(A) || failed(B))
     return failure();
-  return buildConv(N, *A, *B, {});
+  return integerConv(N, *A, *B);
 }
 
 static LogicalResult convInteger(Node &N) {
@@ -394,18 +253,11 @@ static LogicalResult qlinearConv(Node &N) {
       return failure();
     V = N.B.add(V, N.B.broadcast(N.in(8), Shape, {1}));
   }
-  auto SX = N.scalarLike(1, V);
-  if (failed(SX))
-    return failure();
-  Value SW = N.in(4);
-  auto Type = cast<RankedTensorType>(SW.getType());
-  if (Type.hasStaticShape() && Type.getNumElements() == 1)
-    SW = N.B.broadcast(N.B.reshape(SW, {}), Shape, {});
-  else if (Type.getRank() == 1)
-    SW = N.B.broadcast(SW, Shape, {1});
-  else
+  if (!isSingle(N.in(1)))
+    return N.fail("input 1 must be a scalar");
+  if (!isSingle(N.in(4)) && N.rank(4) != 1)
     return N.fail("filter scales must be a scalar or a vector");
-  return requantize(N, V, N.B.mul(*SX, SW), 6, 7);
+  return requantize(N, V, N.in(1), -1, N.in(4), 1, 6, 7);
 }
 
 llvm::ArrayRef<OpEntry> limosa::onnximport::quantizeOps() {

@@ -8,6 +8,14 @@
 
 namespace limosa::onnximport {
 
+inline bool isByte(Type T) {
+  return mlir::isa<mlir::IntegerType>(T) && T.getIntOrFloatBitWidth() == 8;
+}
+inline bool isSingle(Value V) {
+  auto Type = mlir::cast<RankedTensorType>(V.getType());
+  return Type.hasStaticShape() && Type.getNumElements() == 1;
+}
+
 /// Rounded and moved by a zero point (null: none), as the integer (or fp8) type
 /// To. What is out of range saturates.
 Value saturate(Node &N, Value X, Value ZeroPoint, Type To);
@@ -21,6 +29,20 @@ struct Bytes {
 /// numpy.matmul of (l - zero point)(r - zero point), exactly, as i32. The bytes
 /// themselves are multiplied; what the zero points add is taken off after it.
 FailureOr<Value> integerMatmul(Node &N, Bytes L, Bytes R);
+/// The convolution of (x - zero point)(w - zero point), exactly, as i32, with
+/// the attributes of the node. The filter's zero points may be a vector over
+/// its outputs.
+FailureOr<Value> integerConv(Node &N, Bytes X, Bytes W);
+/// Y as floats, times two scales, through Over (null: 1). A scale is one
+/// element or a vector over the axis. Those of one element are multiplied into
+/// others before they are spread over Y.
+FailureOr<Value> scaled(Node &N, Value Y, Value A, int64_t AxisA, Value B,
+                        int64_t AxisB, Value Over = {});
+/// The float product of a MatMul or Gemm whose inputs were dequantised from
+/// bytes, made from the bytes; null if they were not, or if that gains nothing.
+FailureOr<Value> quantisedMatmul(Node &N, bool TransB);
+/// The same for a Conv, without its bias.
+FailureOr<Value> quantisedConv(Node &N);
 /// Input K with zero point input Point, which need not be given.
 FailureOr<Bytes> bytesOf(Node &N, unsigned K, unsigned Point, int64_t Axis);
 

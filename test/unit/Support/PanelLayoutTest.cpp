@@ -63,6 +63,31 @@ TEST(PanelLayout, PutsColumnsSideBySide) {
   EXPECT_EQ(L.unpack(4, Bytes.size(), *Packed), Bytes);
 }
 
+TEST(PanelLayout, PutsStepsOfKTogether) {
+  PanelLayout L;
+  L.PanelColumns = L.Lanes = 8;
+  L.Together = 4;
+  L.K = {{2, 50}, {5, 10}};
+  L.Columns = {{9, 1}};
+  std::vector<uint8_t> Plain(100);
+  std::iota(Plain.begin(), Plain.end(), uint8_t(0));
+  auto Packed = L.pack(1, Plain);
+  ASSERT_TRUE(Packed);
+  ASSERT_EQ(Packed->size(), 2u * 8 * (8 + 8)); // 5 steps fill two fours
+  auto At = [&](size_t I) { return int((*Packed)[I]); };
+  EXPECT_EQ(At(1), 10);         // next step of K
+  EXPECT_EQ(At(4), 1);          // next column
+  EXPECT_EQ(At(32), 40);        // the second four
+  EXPECT_EQ(At(33), 0);         // has one step and zeros
+  EXPECT_EQ(At(64), 50);        // the outer dimension of K
+  EXPECT_EQ(At(16 * 8), 8);     // second panel
+  EXPECT_EQ(At(16 * 8 + 4), 0); // its padding
+  EXPECT_EQ(L.unpack(1, Plain.size(), *Packed)->at(57), 57);
+  auto Parsed = PanelLayout::parse(L.toString());
+  ASSERT_TRUE(Parsed);
+  EXPECT_EQ(Parsed->toString(), L.toString());
+}
+
 TEST(PanelLayout, RefusesSizesThatDoNotFit) {
   PanelLayout L;
   L.PanelColumns = L.Lanes = 16;
