@@ -1,6 +1,6 @@
 //===- AtomicFile.cpp - Files that appear whole or not at all -------------===//
 
-#include "AtomicFile.h"
+#include "limosa/Runtime/AtomicFile.h"
 
 #include <atomic>
 #include <cerrno>

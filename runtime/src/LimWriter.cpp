@@ -1,6 +1,6 @@
 //===- LimWriter.cpp - Writing compiled models ----------------------------===//
 
-#include "AtomicFile.h"
+#include "limosa/Runtime/AtomicFile.h"
 #include "Hash.h"
 #include "limosa/Runtime/LimFile.h"
 

@@ -1,8 +1,8 @@
 //===- Profile.cpp - What ran when ----------------------------------------===//
 
 #include "limosa/Runtime/Profile.h"
-#include "AtomicFile.h"
 #include "Lowered.h"
+#include "limosa/Runtime/AtomicFile.h"
 #include "limosa/Runtime/Module.h"
 #include "limosa/Schema/program_generated.h"
 

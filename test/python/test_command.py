@@ -21,6 +21,36 @@ def test_run_reads_and_writes_arrays(limosa_command, model_file, limosa, tmp_pat
     np.testing.assert_allclose(np.load(tmp_path / "out.npy"), expected, rtol=1e-5, atol=1e-6)
 
 
+def test_run_reads_and_writes_safetensors(limosa_command, model_file, limosa, tmp_path):
+    safetensors = pytest.importorskip("safetensors.numpy")
+    path = model_file("small-mlp-opset9")
+    x = np.random.default_rng(0).standard_normal((3, 32)).astype(np.float32)
+    safetensors.save_file({"x": x}, tmp_path / "in.safetensors", metadata={"format": "np"})
+    limosa_command("run", path, "-i", tmp_path / "in.safetensors", "-o", tmp_path / "out.safetensors")
+    np.testing.assert_array_equal(safetensors.load_file(tmp_path / "out.safetensors")["y"],
+                                  limosa.load(path).run({"x": x})["y"])
+
+
+@pytest.mark.parametrize("header, payload, words", [
+    (b'{"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}', 7, "'x' overlap others"),
+    (b'{"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}', 9, "bytes behind its last tensor"),
+    (b'{"x":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}', 8, "another number of bytes"),
+    (b'{"x":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,0]}}', 0, "another number of bytes"),
+    (b'{"x":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}', 4, "a number is where"),
+    (b'{"x":{"dtype":"Q7","shape":[2],"data_offsets":[0,8]}}', 8, "type Q7, which is not supported"),
+    (b'{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},'
+     b'"x":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}', 8, "two tensors are called 'x'"),
+    (b'{"x":' + b"[" * 100000, 8, "a list is where"),
+    (b'{"x":{"dtype":"F32"}}', 0, "no shape"),
+    (b'{"x"', 0, "not JSON at byte"),
+])
+def test_broken_safetensors(limosa_command, model_file, tmp_path, header, payload, words):
+    broken = tmp_path / "in.safetensors"
+    broken.write_bytes(len(header).to_bytes(8, "little") + header + bytes(payload))
+    result = limosa_command("run", model_file("small-mlp-opset9"), "-i", broken, code=1)
+    assert words in result.stderr and "Traceback" not in result.stderr
+
+
 def test_run_makes_random_inputs_and_says_so(limosa_command, model_file):
     out = json.loads(limosa_command("run", model_file("small-embedding"), "--size", "seq=7",
                                     "--json").stdout)

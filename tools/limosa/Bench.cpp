@@ -8,6 +8,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Arrays.h"
 #include "Command.h"
 #include "Compare.h"
 #include "Html.h"

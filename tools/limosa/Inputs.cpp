@@ -1,7 +1,7 @@
 //===- Inputs.cpp - What a model is fed with ------------------------------===//
 
 #include "Inputs.h"
-#include "Npy.h"
+#include "Arrays.h"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -17,8 +17,9 @@ using runtime::invalidArgument;
 void InputOptions::addTo(CLI::App &Command) {
   Command
       .add_option("-i,--input", Inputs,
-                  "NAME=file.npy, NAME=file.npz, file.npz with an array per "
-                  "input, NAME=file.json with lists of strings, NAME=random or NAME=random:LOW:HIGH; default: random")
+                  "NAME=file.npy, NAME=file.npz, file.npz or .safetensors with "
+                  "an array per input, NAME=file.json with lists of strings, "
+                  "NAME=random or NAME=random:LOW:HIGH; default: random")
       ->take_all();
   Command
       .add_option("--size", Sizes,

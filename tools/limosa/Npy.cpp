@@ -4,8 +4,6 @@
 #include "Texts.h"
 
 #include <cstring>
-#include <fstream>
-#include <iterator>
 #include <string_view>
 
 using namespace limosa;
@@ -84,14 +82,6 @@ void fromFortran(const uint8_t *From, HostTensor &To) {
       Index[D] = 0;
     }
   }
-}
-
-Status readFile(const std::string &Path, std::vector<uint8_t> &Out) {
-  std::ifstream File(Path, std::ios::binary);
-  if (!File)
-    return {LIMOSA_STATUS_NOT_FOUND, "cannot read " + Path};
-  Out.assign(std::istreambuf_iterator<char>(File), {});
-  return {};
 }
 
 } // namespace
@@ -194,45 +184,5 @@ Status tool::formatNpy(const HostTensor &Value, std::vector<uint8_t> &Out) {
     Out.insert(Out.end(), Texts.begin(), Texts.end());
   else
     Out.insert(Out.end(), Value.data(), Value.data() + Value.bytes());
-  return {};
-}
-
-Status tool::readArrays(const std::string &Path,
-                        std::vector<NamedTensor> &Out) {
-  std::vector<uint8_t> Bytes;
-  if (Status S = readFile(Path, Bytes))
-    return S;
-  if (Path.ends_with(".json")) {
-    Out.emplace_back();
-    return parseJsonTexts(Bytes, Path, Out.back().Value);
-  }
-  if (Bytes.size() < 2 || Bytes[0] != 'P' || Bytes[1] != 'K') {
-    Out.emplace_back();
-    return parseNpy(Bytes, Path, Out.back().Value);
-  }
-  std::vector<std::pair<std::string, std::vector<uint8_t>>> Members;
-  if (Status S = readZip(Bytes, Path, Members))
-    return S;
-  for (auto &[Name, Content] : Members) {
-    HostTensor Value;
-    if (Status S = parseNpy(Content, Path + ":" + Name, Value))
-      return S;
-    if (Name.ends_with(".npy"))
-      Name.resize(Name.size() - 4);
-    Out.push_back({Name, std::move(Value)});
-  }
-  return {};
-}
-
-Status tool::writeNpy(const std::string &Path, const HostTensor &Value) {
-  std::vector<uint8_t> Bytes;
-  if (Status S = formatNpy(Value, Bytes))
-    return S;
-  std::ofstream File(Path, std::ios::binary);
-  File.write(reinterpret_cast<const char *>(Bytes.data()),
-             std::streamsize(Bytes.size()));
-  File.close();
-  if (!File)
-    return {LIMOSA_STATUS_FAILED, "cannot write " + Path};
   return {};
 }

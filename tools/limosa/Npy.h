@@ -26,14 +26,11 @@ Status parseNpy(std::span<const uint8_t> Bytes, const std::string &What,
 /// which NumPy has no names for, are refused.
 Status formatNpy(const HostTensor &Value, std::vector<uint8_t> &Out);
 
-/// Reads all arrays of a .npz file, or the one of a .npy file (named "").
-Status readArrays(const std::string &Path, std::vector<NamedTensor> &Out);
-Status writeNpy(const std::string &Path, const HostTensor &Value);
 /// Writes an uncompressed archive.
 Status writeNpz(const std::string &Path,
                 const std::vector<NamedTensor> &Arrays);
 
-/// The members of a zip archive, inflated. Used by `readArrays`.
+/// The members of a zip archive, inflated.
 Status readZip(std::span<const uint8_t> Bytes, const std::string &What,
                std::vector<std::pair<std::string, std::vector<uint8_t>>> &Out);
 

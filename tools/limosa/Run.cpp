@@ -1,8 +1,8 @@
 //===- Run.cpp - limosa run -----------------------------------------------===//
 
+#include "Arrays.h"
 #include "Command.h"
 #include "Inputs.h"
-#include "Npy.h"
 
 #include <CLI/CLI.hpp>
 #include <chrono>
@@ -106,16 +106,6 @@ nlohmann::ordered_json toJson(const std::vector<NamedTensor> &Results) {
   return List;
 }
 
-Status writeResults(const std::string &Path,
-                    const std::vector<NamedTensor> &Results) {
-  if (!Path.ends_with(".npy"))
-    return writeNpz(Path, Results);
-  if (Results.size() != 1)
-    return runtime::invalidArgument(fmt::format(
-        "the model has {} outputs; write a .npz file", Results.size()));
-  return writeNpy(Path, Results[0].Value);
-}
-
 Status run(RunOptions &Options) {
   Progress Bar;
   Session Model;
@@ -144,7 +134,7 @@ Status run(RunOptions &Options) {
             Model.module(), Options.Profile))
       return S;
   if (!Options.Output.empty())
-    if (Status S = writeResults(Options.Output, Results))
+    if (Status S = writeArrays(Options.Output, Results))
       return S;
 
   if (Options.Json) {
@@ -182,7 +172,8 @@ void tool::addRunCommand(CLI::App &App, Action &Chosen) {
   Options->Model.addTo(*Command);
   Options->Inputs.addTo(*Command);
   Command->add_option("-o,--output", Options->Output,
-                      "file for the outputs: .npz, or .npy of a single one");
+                      "file for the outputs: .npz, .safetensors, or .npy of a "
+                      "single one");
   Command->add_option("--profile", Options->Profile,
                       "writes a trace of every kernel (Chrome, Perfetto)");
   Command->add_flag("--json", Options->Json, "prints JSON");

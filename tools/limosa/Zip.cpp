@@ -6,9 +6,9 @@
 //===----------------------------------------------------------------------===//
 
 #include "Npy.h"
+#include "limosa/Runtime/AtomicFile.h"
 
 #include <cstring>
-#include <fstream>
 #include <zlib.h>
 
 using namespace limosa;
@@ -176,12 +176,11 @@ tool::readZip(std::span<const uint8_t> Bytes, const std::string &What,
 
 Status tool::writeNpz(const std::string &Path,
                       const std::vector<NamedTensor> &Arrays) {
-  std::ofstream File(Path, std::ios::binary);
+  runtime::AtomicFile File(Path);
   std::vector<uint8_t> Directory;
   uint64_t Offset = 0;
   auto Write = [&](std::span<const uint8_t> Bytes) {
-    File.write(reinterpret_cast<const char *>(Bytes.data()),
-               std::streamsize(Bytes.size()));
+    File.write(Bytes.data(), Bytes.size());
     Offset += Bytes.size();
   };
   for (const NamedTensor &Array : Arrays) {
@@ -231,8 +230,5 @@ Status tool::writeNpz(const std::string &Path,
   put(End, Start, 4);
   put(End, 0, 2);
   Write(End);
-  File.close();
-  if (!File)
-    return {LIMOSA_STATUS_FAILED, "cannot write " + Path};
-  return {};
+  return File.commit();
 }

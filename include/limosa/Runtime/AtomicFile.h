@@ -1,7 +1,7 @@
 //===- AtomicFile.h - Files that appear whole or not at all ---------*- C++
 //-*-===//
-#ifndef LIMOSA_RUNTIME_SRC_ATOMICFILE_H
-#define LIMOSA_RUNTIME_SRC_ATOMICFILE_H
+#ifndef LIMOSA_RUNTIME_ATOMICFILE_H
+#define LIMOSA_RUNTIME_ATOMICFILE_H
 
 #include "limosa/Runtime/Status.h"
 
@@ -33,4 +33,4 @@ private:
 
 } // namespace limosa::runtime
 
-#endif // LIMOSA_RUNTIME_SRC_ATOMICFILE_H
+#endif // LIMOSA_RUNTIME_ATOMICFILE_H
