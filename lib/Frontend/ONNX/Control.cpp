@@ -80,20 +80,89 @@ LogicalResult limosa::onnximport::stopAfterBody(Node &N) {
 // If
 //===----------------------------------------------------------------------===//
 
-/// The type that both branches' types agree on, with fresh symbols for what
-/// differs.
+FailureOr<BranchYield>
+limosa::onnximport::yieldTensors(Node &N, MutableArrayRef<Tensor> Ts) {
+  auto Flat = flatten(N, Ts);
+  if (failed(Flat))
+    return failure();
+  YieldOp::create(N.B.builder(), N.B.loc(), Flat->Values);
+  return BranchYield{llvm::to_vector(ValueRange(Flat->Values).getTypes()),
+                     Flat->Parts};
+}
+
+bool limosa::onnximport::ranksDiffer(const BranchYield (&Branches)[2]) {
+  return Branches[0].Parts == Branches[1].Parts &&
+         llvm::any_of(llvm::zip(Branches[0].Types, Branches[1].Types),
+                      [](auto Pair) {
+                        auto [A, B] = Pair;
+                        return cast<RankedTensorType>(A).getRank() !=
+                               cast<RankedTensorType>(B).getRank();
+                      });
+}
+
+/// Branches that give a single number do not care whether it is a scalar or a
+/// vector of one: it becomes the scalar.
+static void agreeOnScalars(Node &N, BranchYield (&Branches)[2],
+                           Operation *Draft) {
+  if (Branches[0].Parts != Branches[1].Parts)
+    return;
+  auto IsOne = [](Type T) {
+    auto Ty = cast<RankedTensorType>(T);
+    return Ty.hasStaticShape() && Ty.getNumElements() == 1;
+  };
+  for (size_t I = 0; I < Branches[0].Types.size(); ++I) {
+    if (!IsOne(Branches[0].Types[I]) || !IsOne(Branches[1].Types[I]) ||
+        Branches[0].Types[I] == Branches[1].Types[I])
+      continue;
+    for (unsigned K = 0; K < 2; ++K) {
+      Operation *Yield = Draft->getRegion(K).front().getTerminator();
+      OpBuilder::InsertionGuard Guard(N.B.builder());
+      N.B.builder().setInsertionPoint(Yield);
+      Value Scalar = N.B.reshape(Yield->getOperand(I), {});
+      Yield->setOperand(I, Scalar);
+      Branches[K].Types[I] = Scalar.getType();
+    }
+  }
+}
+
+/// The type that both branches' types of one rank agree on, with fresh symbols
+/// for what differs.
 static FailureOr<RankedTensorType> joinTypes(Node &N, Type A, Type B) {
   auto X = cast<RankedTensorType>(A), Y = cast<RankedTensorType>(B);
   if (X.getElementType() != Y.getElementType())
     return N.fail("the branches give different element types");
-  if (X.getRank() != Y.getRank())
-    return N.fail("the branches give ranks " + Twine(X.getRank()) + " and " +
-                  Twine(Y.getRank()) + ", which has to be one");
   Dims P = getDims(X), Q = getDims(Y);
   for (size_t D = 0; D < P.size(); ++D)
     if (!(P[D] == Q[D]))
       P[D] = N.I.freshSymbol("if_size");
   return makeTensorType(P, X.getElementType());
+}
+
+FailureOr<SmallVector<Tensor>>
+limosa::onnximport::joinBranches(Node &N, Operation *Draft,
+                                 const BranchYield (&Branches)[2]) {
+  SmallVector<Type> Types;
+  auto Join = [&]() -> LogicalResult {
+    if (Branches[0].Parts != Branches[1].Parts)
+      return N.fail("the branches give different numbers of outputs, or "
+                    "sequences of different lengths");
+    for (auto [A, B] : llvm::zip(Branches[0].Types, Branches[1].Types)) {
+      auto Ty = joinTypes(N, A, B);
+      if (failed(Ty))
+        return failure();
+      Types.push_back(*Ty);
+    }
+    return success();
+  };
+  if (failed(Join())) {
+    Draft->erase();
+    return failure();
+  }
+  auto Op = IfOp::create(N.B.builder(), N.B.loc(), Types, Draft->getOperand(0));
+  Op.getThenRegion().takeBody(Draft->getRegion(0));
+  Op.getElseRegion().takeBody(Draft->getRegion(1));
+  Draft->erase();
+  return unflatten(Branches[0].Parts, Op.getResults());
 }
 
 static LogicalResult ifOp(Node &N) {
@@ -122,8 +191,7 @@ static LogicalResult ifOp(Node &N) {
   State.addRegion();
   State.addRegion();
   Operation *Draft = Builder.create(State);
-  SmallVector<Type> Yielded[2];
-  SmallVector<int64_t> Parts[2];
+  BranchYield Yields[2];
   bool Good = true;
   const onnx::GraphProto *Branches[] = {Then, Else};
   for (auto [K, Graph] : llvm::enumerate(Branches)) {
@@ -132,38 +200,41 @@ static LogicalResult ifOp(Node &N) {
     auto Out = N.I.importBody(*Graph, N.F, {});
     if (failed(Out))
       return failure();
-    auto Flat = flatten(N, *Out);
-    if (failed(Flat)) {
+    auto Yield = yieldTensors(N, *Out);
+    if (failed(Yield))
       Good = false;
-      continue;
-    }
-    YieldOp::create(Builder, N.B.loc(), Flat->Values);
-    Yielded[K] = llvm::to_vector(ValueRange(Flat->Values).getTypes());
-    Parts[K] = Flat->Parts;
+    else
+      Yields[K] = std::move(*Yield);
   }
-  if (!Good || Parts[0] != Parts[1] || Parts[0].size() < N.numOutputs()) {
+  if (!Good) {
     Draft->erase();
-    return Good ? LogicalResult(N.fail(
-                      "the branches give different numbers of outputs, or "
-                      "sequences of different lengths"))
-                : stopAfterBody(N);
+    return stopAfterBody(N);
   }
-  SmallVector<Type> Types;
-  for (auto [A, B] : llvm::zip(Yielded[0], Yielded[1])) {
-    auto Ty = joinTypes(N, A, B);
-    if (failed(Ty)) {
-      Draft->erase();
-      return failure();
-    }
-    Types.push_back(*Ty);
+  if (Yields[0].Parts.size() < N.numOutputs()) {
+    Draft->erase();
+    return N.fail("the branches give too few outputs");
   }
-  auto Op = IfOp::create(Builder, N.B.loc(), Types, Condition);
-  Op.getThenRegion().takeBody(Draft->getRegion(0));
-  Op.getElseRegion().takeBody(Draft->getRegion(1));
-  Draft->erase();
-  SmallVector<Tensor> Results = unflatten(Parts[0], Op.getResults());
+  agreeOnScalars(N, Yields, Draft);
+  if (ranksDiffer(Yields)) {
+    Draft->erase();
+    N.I.fork({&N.P, Condition, [&I = N.I, &P = N.P, &F = N.F](unsigned Way) {
+                Node Again(I, P, F, F.opset(P.domain()));
+                auto Out = I.importBody(
+                    *Again.graph(Way == 0 ? "then_branch" : "else_branch"), F,
+                    {});
+                if (failed(Out))
+                  return failure();
+                for (unsigned K = 0; K < Again.numOutputs(); ++K)
+                  Again.out(K, (*Out)[K]);
+                return success();
+              }});
+    return success();
+  }
+  auto Results = joinBranches(N, Draft, Yields);
+  if (failed(Results))
+    return failure();
   for (unsigned K = 0; K < N.numOutputs(); ++K)
-    N.out(K, Results[K]);
+    N.out(K, (*Results)[K]);
   return success();
 }
 
@@ -226,7 +297,7 @@ static LogicalResult scanOfBatch(Node &N) {
     Sample.add_output()->set_name(name("out", K));
   }
   Ends(Outer, Sample, Outer.input_size());
-  return N.I.importNode(Outer, N.F);
+  return N.I.importAlone(Outer, N.F);
 }
 
 llvm::ArrayRef<OpEntry> limosa::onnximport::controlOps() {

@@ -30,6 +30,19 @@ FailureOr<FlatTensors> flatten(Node &N, llvm::MutableArrayRef<Tensor> Ts);
 /// The reverse.
 SmallVector<Tensor> unflatten(llvm::ArrayRef<int64_t> Parts, ValueRange Values);
 
+/// What a branch of a draft (an If without results) ends with.
+struct BranchYield {
+  SmallVector<Type> Types;
+  SmallVector<int64_t> Parts;
+};
+/// Ends the region being built with these tensors.
+FailureOr<BranchYield> yieldTensors(Node &N, llvm::MutableArrayRef<Tensor> Ts);
+bool ranksDiffer(const BranchYield (&Branches)[2]);
+/// Puts an If with results in the place of the draft, which is gone then. Sizes
+/// in which the branches differ become symbols.
+FailureOr<SmallVector<Tensor>> joinBranches(Node &N, mlir::Operation *Draft,
+                                            const BranchYield (&Branches)[2]);
+
 /// The number of rounds of a loop that may be imported round by round.
 std::optional<int64_t> fewRounds(Node &N);
 LogicalResult unrollLoop(Node &N, int64_t Rounds);

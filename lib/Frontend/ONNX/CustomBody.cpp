@@ -151,7 +151,7 @@ private:
     std::string Why;
     LogicalResult Done = N.I.attempt([&]() -> LogicalResult {
       size_t Before = N.I.numRefusals();
-      if (failed(N.I.importNode(P, Inner)))
+      if (failed(N.I.importAlone(P, Inner)))
         return failure();
       if (N.I.numRefusals() == Before)
         return success();

@@ -79,11 +79,22 @@ bool Importer::usesSymbolsSince(const DimExpr &E, size_t Mark) const {
 //===----------------------------------------------------------------------===//
 
 LogicalResult Importer::importNodes(ArrayRef<const onnx::NodeProto *> Nodes,
-                                    Frame &F) {
-  for (const onnx::NodeProto *N : Nodes)
-    if (failed(importNode(*N, F)))
+                                    Frame &F, ArrayRef<GraphOutput> Outputs) {
+  for (size_t I = 0; I < Nodes.size(); ++I) {
+    if (failed(importNode(*Nodes[I], F)))
       return failure();
+    if (RefusalsBeforeFork && numRefusals() > *RefusalsBeforeFork)
+      return failure();
+    if (Pending)
+      return importFork(Nodes.drop_front(I + 1), F, Outputs);
+  }
   return success();
+}
+
+LogicalResult Importer::continueNodes(ArrayRef<const onnx::NodeProto *> Nodes,
+                                      Frame &F, ArrayRef<GraphOutput> Outputs) {
+  return Pending ? importFork(Nodes, F, Outputs)
+                 : importNodes(Nodes, F, Outputs);
 }
 
 /// A Node's inputs are all known, and its operator has a rule: no code.
@@ -325,7 +336,10 @@ LogicalResult Importer::expandFunction(const onnx::NodeProto &P,
     return fatal("the nodes of function '" + Fn.name() +
                  "' form a cycle through '" + Cycle + "'");
   Expanding.push_back(&Fn);
-  LogicalResult Result = importNodes(*Order, Inner);
+  SmallVector<GraphOutput> Outputs;
+  for (const std::string &Name : Fn.output())
+    Outputs.push_back({Name, std::nullopt});
+  LogicalResult Result = importNodes(*Order, Inner, Outputs);
   Expanding.pop_back();
   if (failed(Result))
     return failure();
@@ -360,7 +374,7 @@ Importer::importBody(const onnx::GraphProto &Graph, Frame &Parent,
   if (!Order)
     return fatal("the nodes of graph '" + Graph.name() +
                  "' form a cycle through '" + Cycle + "'");
-  if (failed(importNodes(*Order, F)))
+  if (failed(importNodes(*Order, F, graphOutputs(Graph))))
     return failure();
   SmallVector<Tensor> Outputs;
   for (const onnx::ValueInfoProto &O : Graph.output()) {
@@ -431,7 +445,8 @@ Expected<OwningOpRef<ModuleOp>> Importer::run() {
   if (!Order)
     return makeError("'" + File->name() +
                      "': the nodes form a cycle through '" + Cycle + "'");
-  if (failed(importNodes(*Order, F)) || failed(finish(*Func, F)))
+  if (failed(importNodes(*Order, F, graphOutputs(Graph))) ||
+      failed(finish(*Func, F)))
     return fail();
   // What a handler let through is a fault of the model that it did not see, or
   // its own; either way it must not get further.

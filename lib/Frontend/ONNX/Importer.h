@@ -103,6 +103,23 @@ struct Frame {
   int64_t opset(llvm::StringRef Domain) const;
 };
 
+/// Of a graph or function. Graphs may declare the rank.
+struct GraphOutput {
+  llvm::StringRef Name;
+  std::optional<int64_t> Rank;
+};
+llvm::SmallVector<GraphOutput> graphOutputs(const onnx::GraphProto &Graph);
+
+/// A node that gives one rank or another (Importer::fork).
+struct Fork {
+  const onnx::NodeProto *Node;
+  /// A bool scalar: true goes way 0, false way 1. Null: way 1 is meant unless
+  /// what follows cannot take its rank, and way 0 checks that it may be gone.
+  mlir::Value Condition;
+  /// Imports the node as going a way, which sets its outputs in its frame.
+  std::function<mlir::LogicalResult(unsigned Way)> Go;
+};
+
 class Importer {
 public:
   Importer(mlir::MLIRContext &Context, std::shared_ptr<ModelFile> File,
@@ -126,8 +143,13 @@ public:
   importBody(const onnx::GraphProto &Graph, Frame &Parent,
              llvm::ArrayRef<Tensor> Inputs);
 
-  /// Imports one node at the insertion point. Failure after a fatal error only.
-  mlir::LogicalResult importNode(const onnx::NodeProto &N, Frame &F);
+  /// Imports one node at the insertion point that nothing follows. Failure
+  /// after a fatal error only.
+  mlir::LogicalResult importAlone(const onnx::NodeProto &N, Frame &F);
+
+  /// Says that the rank of what a node gives depends on values: what follows in
+  /// its graph is to be imported for each way that it can go (Fork.cpp).
+  void fork(Fork F);
 
   /// A new symbol.
   DimExpr freshSymbol(llvm::StringRef Hint, const DimExpr *Bound = nullptr,
@@ -173,8 +195,17 @@ private:
   DimExpr inputDim(const onnx::TensorShapeProto_Dimension &D,
                    llvm::StringRef Input, unsigned Index,
                    const llvm::StringSet<> &BareSymbols);
+  /// Imports nodes, the last ones of a graph or function that gives `Outputs`.
   mlir::LogicalResult importNodes(llvm::ArrayRef<const onnx::NodeProto *> Nodes,
-                                  Frame &F);
+                                  Frame &F,
+                                  llvm::ArrayRef<GraphOutput> Outputs);
+  /// The same behind a node that was imported just now and may have forked.
+  mlir::LogicalResult
+  continueNodes(llvm::ArrayRef<const onnx::NodeProto *> Nodes, Frame &F,
+                llvm::ArrayRef<GraphOutput> Outputs);
+  mlir::LogicalResult importFork(llvm::ArrayRef<const onnx::NodeProto *> Rest,
+                                 Frame &F, llvm::ArrayRef<GraphOutput> Outputs);
+  mlir::LogicalResult importNode(const onnx::NodeProto &N, Frame &F);
   mlir::LogicalResult readInputs(Node &N, bool &Poisoned);
   const limosa_operator *findCustom(const onnx::NodeProto &N,
                                     int64_t Opset) const;
@@ -217,6 +248,11 @@ private:
   /// What is left of the nodes that one model may expand to.
   int64_t NodeBudget = 4'000'000;
   unsigned Depth = 0;
+  /// The fork that was asked for and has not begun.
+  std::optional<Fork> Pending;
+  unsigned NumForks = 0;
+  /// Behind a fork: refusals before it; one more ends this way.
+  std::optional<size_t> RefusalsBeforeFork;
 };
 
 /// The nodes in an order in which each comes after those whose outputs it

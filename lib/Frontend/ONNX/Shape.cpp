@@ -249,26 +249,39 @@ static FailureOr<std::optional<Ints>> axesOf(Node &N) {
   return std::optional<Ints>(*Axes);
 }
 
+static LogicalResult squeezeAxes(Node &N, ArrayRef<int64_t> Axes) {
+  Dims In = N.dims(0);
+  for (int64_t D : Axes)
+    if (failed(N.wantEqual(In[D], DimExpr(1), "a squeezed size and 1")))
+      return failure();
+  return N.done(N.B.squeeze(N.in(0), Axes));
+}
+
 static LogicalResult squeeze(Node &N) {
   auto Axes = axesOf(N);
   if (failed(Axes))
     return failure();
-  Dims In = N.dims(0);
-  Ints Drop;
   if (*Axes) {
-    auto Normal = N.axes(**Axes, In.size());
-    if (failed(Normal))
-      return failure();
-    for (int64_t D : *Normal)
-      if (failed(N.wantEqual(In[D], DimExpr(1), "a squeezed size and 1")))
-        return failure();
-    Drop = *Normal;
-  } else {
-    for (size_t D = 0; D < In.size(); ++D)
-      if (In[D].isConstant(1))
-        Drop.push_back(D);
+    auto Normal = N.axes(**Axes, N.rank(0));
+    return failed(Normal) ? failure() : squeezeAxes(N, *Normal);
   }
-  return N.done(N.B.squeeze(N.in(0), Drop));
+  // Sizes that are 1 go. Those that the model does not fix, its batch say, are
+  // meant to be there; unless what follows does not take them.
+  Ints Ones, MayBeOne;
+  for (auto [D, Size] : llvm::enumerate(N.dims(0)))
+    if (!Size.constant() || Size.isConstant(1)) {
+      MayBeOne.push_back(D);
+      if (Size.isConstant(1))
+        Ones.push_back(D);
+    }
+  if (Ones.size() == MayBeOne.size())
+    return squeezeAxes(N, Ones);
+  N.I.fork({&N.P, Value(),
+            [&I = N.I, &P = N.P, &F = N.F, Ones, MayBeOne](unsigned Way) {
+              Node Again(I, P, F, F.opset(P.domain()));
+              return squeezeAxes(Again, Way == 0 ? MayBeOne : Ones);
+            }});
+  return success();
 }
 
 static LogicalResult unsqueeze(Node &N) {
