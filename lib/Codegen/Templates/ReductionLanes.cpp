@@ -8,6 +8,9 @@ using namespace limosa::codegen;
 using limosa::codegen::Index;
 using Values = SmallVector<Value>;
 
+/// Elements added up in one accumulator before it is added to the others.
+static constexpr int64_t SummedAtOnce = 128;
+
 /// All rows of some vectors: they share the loops over reduced dimensions.
 void ChainEmitter::emitBlock(Value Row, ArrayRef<Index> Vectors,
                              const Lanes &L) {
@@ -21,17 +24,34 @@ void ChainEmitter::emitBlock(Value Row, ArrayRef<Index> Vectors,
     Values Init = inits(Stage, L.Count), Carried;
     for (unsigned V = 0; V < Vectors.size(); ++V)
       Carried.append(Init);
-    Carried =
-        KB.forLoop(Zero, Count, 1, Carried, [&](Value R, ValueRange Args) {
-          Values Next;
-          for (unsigned V = 0; V < Vectors.size(); ++V) {
-            BindAll(V);
-            Values Acc(Args.slice(V * Init.size(), Init.size()));
-            Coords At = domainAt(Row, R, Vectors[V]);
-            Next.append(combine(Stage, Acc, inputsAt(Stage, At, L, Init)));
-          }
-          return Next;
-        });
+    auto Sum = [&](Value Lo, Value Hi, const Values &From) {
+      return KB.forLoop(Lo, Hi, 1, From, [&](Value R, ValueRange Args) {
+        Values Next;
+        for (unsigned V = 0; V < Vectors.size(); ++V) {
+          BindAll(V);
+          Values Acc(Args.slice(V * Init.size(), Init.size()));
+          Coords At = domainAt(Row, R, Vectors[V]);
+          Next.append(combine(Stage, Acc, inputsAt(Stage, At, L, Init)));
+        }
+        return Next;
+      });
+    };
+    auto Length = extentOf(OuterReduced).constant();
+    if (Length && *Length <= SummedAtOnce) {
+      Carried = Sum(Zero, Count, Carried);
+    } else {
+      // Sums of sums: the rounding errors of a long sum grow with its length.
+      const Values Fresh = Carried;
+      Carried = KB.forLoop(
+          Zero, Count, SummedAtOnce, Carried, [&](Value Lo, ValueRange Args) {
+            Value Hi = M.min(M.add(Lo, KB.constant(SummedAtOnce)), Count);
+            Values Part = Sum(Lo, Hi, Fresh), Next;
+            for (unsigned At = 0; At < Part.size(); At += Init.size())
+              Next.append(combine(Stage, Args.slice(At, Init.size()),
+                                  ArrayRef(Part).slice(At, Init.size())));
+            return Next;
+          });
+    }
     for (unsigned V = 0; V < Vectors.size(); ++V)
       Results[V].push_back(
           to<Value>(ArrayRef(Carried).slice(V * Init.size(), Init.size())));

@@ -128,6 +128,25 @@ TEST(ReductionChain, Dtypes) {
       reduceText("and", "i1", "tensor<6x50xi1>", "tensor<50xi1>", "0", "true"));
 }
 
+TEST(ReductionChain, LongSumsAreExact) {
+  // One float accumulator is off by 5e-6 here.
+  const char *Text = R"(func.func private @k(%x: IN) -> tensor<32xf32> {
+    %i = limosa.constant dense<0.0> : tensor<f32>
+    %s = limosa.mul %x, %x : (IN, IN) -> IN
+    %m = limosa.reduce %s, %i {
+    ^bb0(%a: tensor<f32>, %b: tensor<f32>):
+      %r = limosa.add %a, %b : (tensor<f32>, tensor<f32>) -> tensor<f32>
+      limosa.yield %r : tensor<f32>
+    } {dims = array<i64: 0>, operandSegmentSizes = array<i32: 1, 1>} : (IN, tensor<f32>) -> tensor<32xf32>
+    return %m : tensor<32xf32>
+  })";
+  for (const char *In : {"tensor<65536x32xf32>",
+                         R"(tensor<?x32xf32, #limosa.enc<["N"]>>)"})
+    checkKernel(replaceAll(Text, "IN", In), {.Symbols = {{"N", 65537}},
+                                             .Tolerance = 1e-6,
+                                             .Template = "reduction-chain"});
+}
+
 TEST(ReductionChain, ArgMax) {
   std::string Text = R"(func.func private @k(%x: T) -> (R, I) {
     %lo = limosa.constant dense<0xFF800000> : tensor<f32>
