@@ -5,7 +5,7 @@ import numpy as np
 TOLERANCE = 1e-4
 
 
-def assert_same(got: dict, expected: dict) -> None:
+def assert_same(got: dict, expected: dict, tolerance: float = TOLERANCE) -> None:
     """Compares outputs by name. Integers and booleans have to be equal."""
     assert list(got) == list(expected)
     for name, want in expected.items():
@@ -24,4 +24,4 @@ def assert_same(got: dict, expected: dict) -> None:
             continue
         apart = np.abs(have - want)[finite].max()
         scale = np.abs(want)[finite].max()
-        assert apart <= TOLERANCE * scale, f"{name}: off by {apart:.3g}, largest value {scale:.3g}"
+        assert apart <= tolerance * scale, f"{name}: off by {apart:.3g}, largest value {scale:.3g}"

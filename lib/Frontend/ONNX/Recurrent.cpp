@@ -56,16 +56,20 @@ static FailureOr<std::string> activation(Node &N, StringRef Name,
   return N.fail("activation '" + Name + "' does not exist");
 }
 
-static LogicalResult recurrent(Node &N, const CellKind &K) {
+/// W and R are the weights, [directions, gates * hidden, input or hidden].
+static LogicalResult recurrent(Node &N, const CellKind &K, Value W, Value R) {
   std::string Direction = N.attr("direction", StringRef("forward"));
   if (Direction != "forward" && Direction != "reverse" &&
       Direction != "bidirectional")
     return N.fail("direction '" + Direction + "' does not exist");
   int64_t D = Direction == "bidirectional" ? 2 : 1;
   for (unsigned I = 0; I < 3; ++I)
-    if (failed(N.wantRank(I, 3)) || failed(N.sameElem(0, I)))
+    if (failed(N.wantRank(I, 3)))
       return failure();
-  auto HiddenSize = N.dim(2, 2).constant();
+  for (Value V : {W, R})
+    if (getElementTypeOrSelf(V.getType()) != N.elem(0))
+      return N.fail("the weights and the input are of different types");
+  auto HiddenSize = getDims(R)[2].constant();
   if (!HiddenSize || *HiddenSize < 1)
     return N.fail("the hidden size must be known");
   int64_t H = *HiddenSize;
@@ -76,8 +80,8 @@ static LogicalResult recurrent(Node &N, const CellKind &K) {
   if (BatchFirst)
     X = N.B.transpose(X, {1, 0, 2});
   Dims XD = getDims(X);
-  auto expect = [&](unsigned I, Dims Want) -> LogicalResult {
-    Dims Own = N.dims(I);
+  auto expectDims = [&](const Dims &Own, unsigned I,
+                        const Dims &Want) -> LogicalResult {
     if (Own.size() != Want.size())
       return N.fail("input " + Twine(I) + " has the wrong rank");
     for (size_t A = 0; A < Want.size(); ++A)
@@ -87,15 +91,17 @@ static LogicalResult recurrent(Node &N, const CellKind &K) {
         return failure();
     return success();
   };
+  auto expect = [&](unsigned I, const Dims &Want) {
+    return expectDims(N.dims(I), I, Want);
+  };
   DimExpr GH(K.Gates * H);
-  if (failed(expect(1, {DimExpr(D), GH, XD[2]})) ||
-      failed(expect(2, {DimExpr(D), GH, DimExpr(H)})))
+  if (failed(expectDims(getDims(W), 1, {DimExpr(D), GH, XD[2]})) ||
+      failed(expectDims(getDims(R), 2, {DimExpr(D), GH, DimExpr(H)})))
     return failure();
   // W's shape is what the product relies on.
-  Dims WD{DimExpr(D), GH, N.dim(1, 2)};
-  XD[2] = WD[2];
+  XD[2] = getDims(W)[2];
   X = N.as(X, XD);
-  SmallVector<Value> Operands{X, N.in(1), N.in(2)};
+  SmallVector<Value> Operands{X, W, R};
 
   if (N.has(3)) {
     if (failed(expect(3, {DimExpr(D), GH + GH})) || failed(N.sameElem(0, 3)))
@@ -174,14 +180,50 @@ static LogicalResult recurrent(Node &N, const CellKind &K) {
   return N.done(Out);
 }
 
-static LogicalResult lstm(Node &N) {
-  return recurrent(N, {"lstm", 4, 2, {"Sigmoid", "Tanh", "Tanh"}});
+static LogicalResult lstmOf(Node &N, Value W, Value R) {
+  return recurrent(N, {"lstm", 4, 2, {"Sigmoid", "Tanh", "Tanh"}}, W, R);
 }
+static LogicalResult lstm(Node &N) { return lstmOf(N, N.in(1), N.in(2)); }
 static LogicalResult gru(Node &N) {
-  return recurrent(N, {"gru", 3, 1, {"Sigmoid", "Tanh"}});
+  return recurrent(N, {"gru", 3, 1, {"Sigmoid", "Tanh"}}, N.in(1), N.in(2));
 }
 static LogicalResult rnn(Node &N) {
-  return recurrent(N, {"rnn", 1, 1, {"Tanh"}});
+  return recurrent(N, {"rnn", 1, 1, {"Tanh"}}, N.in(1), N.in(2));
+}
+
+/// Weights of DynamicQuantizeLSTM, [directions, input or hidden, gates *
+/// hidden], with a scale and zero point per direction, or for each row of
+/// gates.
+static FailureOr<Value> quantizedWeights(Node &N, unsigned K, unsigned Scale) {
+  if (failed(N.wantRank(K, 3)))
+    return failure();
+  Value V = N.B.convert(N.in(K), N.elem(0));
+  Dims Shape = N.dims(K);
+  for (unsigned Part : {Scale + 1, Scale}) {
+    if (!N.has(Part))
+      continue;
+    int64_t Rank = N.rank(Part);
+    if (Rank != 1 && Rank != 2)
+      return N.fail("input " + Twine(Part) + " must have rank 1 or 2");
+    for (int64_t D = 0; D < Rank; ++D)
+      if (failed(N.wantEqual(N.dim(Part, D), Shape[2 * D],
+                             "sizes of a scale and its weights")))
+        return failure();
+    SmallVector<int64_t> Where{0, 2};
+    Value P = N.B.convert(N.in(Part), N.elem(0));
+    P = N.B.broadcast(P, Shape, ArrayRef(Where).take_front(Rank));
+    V = Part == Scale ? N.B.mul(V, P) : N.B.sub(V, P);
+  }
+  return N.B.transpose(V, {0, 2, 1});
+}
+
+/// onnxruntime also rounds the input, and the state at every step, to bytes;
+/// here only the weights are: closer to what was trained.
+static LogicalResult dynamicQuantizeLstm(Node &N) {
+  if (!N.has(8) || !N.has(10))
+    return N.fail("a scale of the weights is missing");
+  auto W = quantizedWeights(N, 1, 8), R = quantizedWeights(N, 2, 10);
+  return failed(W) || failed(R) ? failure() : lstmOf(N, *W, *R);
 }
 
 llvm::ArrayRef<OpEntry> limosa::onnximport::recurrentOps() {
@@ -189,6 +231,8 @@ llvm::ArrayRef<OpEntry> limosa::onnximport::recurrentOps() {
       {"", "LSTM", 7, 3, 8, Floats, lstm},
       {"", "GRU", 7, 3, 6, Floats, gru},
       {"", "RNN", 7, 3, 6, Floats, rnn},
+      {"com.microsoft", "DynamicQuantizeLSTM", 1, 3, 12, Floats,
+       dynamicQuantizeLstm},
   };
   return Table;
 }
