@@ -246,3 +246,90 @@ def test_unique(limosa, tmp_path, sorted):
         {"x": (INT64, ["N", "M"])}, {"y": INT64, "first": INT64, "inverse": INT64, "counts": INT64})
     draw = np.random.default_rng(0).integers
     check(limosa, tmp_path, made, {"x": draw(0, 9, (4, 5))}, {"x": draw(0, 3, (2, 50))}, {"x": draw(0, 9, (1, 1))})
+
+
+def squeezed_if_one(x, size, out):
+    """torch's x.squeeze(size's dimension) when it does not know the size: an If whose branches differ in rank."""
+    branch = lambda name, op, inputs: helper.make_graph(  # noqa: E731
+        [node(op, inputs, [name])], name, [], [helper.make_tensor_value_info(name, FLOAT, None)])
+    return [
+        node("Shape", [x], ["shape"]), node("Gather", ["shape", size], ["extent"]),
+        node("Equal", ["extent", "one"], ["is_one"]),
+        node("If", ["is_one"], [out], then_branch=branch("then", "Squeeze", [x, size]),
+             else_branch=branch("else", "Identity", [x])),
+    ]
+
+
+def test_branches_of_two_ranks_where_one_fits(limosa, tmp_path):
+    """What follows takes rank 2 only: the size has to be 1, and a run says so if it is not."""
+    made = model(
+        squeezed_if_one("x", "last", "s") + [node("Gemm", ["s", "w"], ["y"])],
+        {"x": (FLOAT, ["N", 4, "T"])}, {"y": (FLOAT, ["N", 5])},
+        [constant("last", [-1]), constant("one", [1]), constant("w", floats(4, 5), np.float32)])
+    check(limosa, tmp_path, made, {"x": floats(2, 4, 1)}, {"x": floats(1, 4, 1)})
+    with pytest.raises(Exception, match="If.*does not work at these sizes.*Gemm"):
+        limosa.load(tmp_path / "model.onnx").run({"x": floats(2, 4, 3)})
+
+
+def test_branches_of_two_ranks_where_both_fit(limosa, tmp_path):
+    made = model(
+        squeezed_if_one("x", "last", "s") + [
+            node("ReduceSum", ["s", "first"], ["sum"], keepdims=0),
+            node("Reshape", ["sum", "flat"], ["y"])],
+        {"x": (FLOAT, ["N", 4, "T"])}, {"y": (FLOAT, ["K"])},
+        [constant("last", [-1]), constant("one", [1]), constant("first", [0]), constant("flat", [-1])])
+    check(limosa, tmp_path, made, {"x": floats(2, 4, 1)}, {"x": floats(3, 4, 5)})
+
+
+def test_branches_of_two_ranks_in_a_branch(limosa, tmp_path):
+    """silero_vad asks for the rate outside and for the size inside."""
+    def outer(name, factor):
+        nodes = squeezed_if_one("x", "last", "s") + [
+            node("Gemm", ["s", "w"], ["p"], alpha=factor)]
+        return helper.make_graph(nodes, name, [], [helper.make_tensor_value_info("p", FLOAT, None)])
+    made = model(
+        [node("If", ["fast"], ["y"], then_branch=outer("a", 1.0), else_branch=outer("b", 2.0))],
+        {"x": (FLOAT, ["N", 4, "T"]), "fast": (BOOL, [])}, {"y": (FLOAT, ["N", 5])},
+        [constant("last", [-1]), constant("one", [1]), constant("w", floats(4, 5), np.float32)])
+    check(limosa, tmp_path, made, {"x": floats(2, 4, 1), "fast": np.array(True)},
+          {"x": floats(3, 4, 1), "fast": np.array(False)})
+
+
+def test_branches_with_a_scalar_and_a_vector_of_one(limosa, tmp_path):
+    """PaddlePaddle writes scalars now as [], now as [1]."""
+    scalar = helper.make_graph([node("Identity", ["c"], ["a"])], "t", [], [helper.make_tensor_value_info("a", BOOL, [])])
+    vector = helper.make_graph([node("Identity", ["d"], ["b"])], "e", [], [helper.make_tensor_value_info("b", BOOL, [])])
+    made = model(
+        [node("If", ["fast"], ["z"], then_branch=scalar, else_branch=vector),
+         node("Cast", ["z"], ["f"], to=FLOAT), node("Add", ["x", "f"], ["y"])],
+        {"x": (FLOAT, ["N"]), "fast": (BOOL, []), "d": (BOOL, [1])}, {"y": (FLOAT, ["N"])},
+        [constant("c", True, np.bool_)])
+    for fast in (True, False):
+        check(limosa, tmp_path, made, {"x": floats(3), "fast": np.array(fast), "d": np.array([not fast])})
+
+
+@pytest.mark.parametrize("declared, batches", [(["K"], [1]), (["N", 4], [1, 3]), (None, [2, 3])])
+def test_squeeze_without_axes(limosa, tmp_path, declared, batches):
+    """Whether the batch is meant to go the declared rank tells (speechmos); else it stays."""
+    made = model([node("Squeeze", ["x"], ["y"])], {"x": (FLOAT, ["N", 1, 4])}, {"y": (FLOAT, declared)}, opset=11)
+    path = tmp_path / "model.onnx"
+    onnx.save(made, path)
+    compiled = limosa.load(path)
+    for batch in batches:
+        x = floats(batch, 1, 4)
+        np.testing.assert_array_equal(compiled.run({"x": x})["y"],
+                                      x[0, 0] if declared == ["K"] else x[:, 0])
+
+
+@pytest.mark.parametrize("start, end, step", [
+    (1, -1, -2), (-3, -5, -2), (-9, -9, -1), (9, -9, -3), (0, -99, -1), (5, 2, 1), (-1, -1, -2), (-9, 9, 2),
+    (6, -5, -2), (2**63 - 1, -(2**63), -1),
+])
+@pytest.mark.parametrize("size", [0, 1, 2, 6])
+def test_slices_beyond_the_ends(limosa, tmp_path, start, end, step, size):
+    """Backwards, a start before the first element is the first element: ONNX, not numpy."""
+    for dim in (size, "N"):
+        made = model([node("Slice", ["x", "from", "to", "axis", "step"], ["y"])],
+                     {"x": (FLOAT, [dim, 3])}, {"y": FLOAT},
+                     [constant("from", [start]), constant("to", [end]), constant("axis", [0]), constant("step", [step])])
+        check(limosa, tmp_path, made, {"x": floats(size, 3)})

@@ -236,27 +236,29 @@ static LogicalResult slice(Node &N) {
       E = clampPosition(N, E, Size);
       Span = E - S;
     } else {
-      // Backwards positions lie in [-1, Size - 1].
-      auto clampBack = [&](const DimExpr &P) {
+      // Backwards, starts lie in [0, Size - 1] and ends in [-1, Size - 1].
+      auto clampBack = [&](const DimExpr &P, int64_t Least) {
         auto C = P.constant();
         if (C && *C >= Endless)
           return Size - DimExpr(1);
         if (C && *C <= -Endless)
-          return DimExpr(-1);
+          return DimExpr::min(DimExpr(Least), Size - DimExpr(1));
         bool Negative = C ? *C < 0 : (-P).lowerBound().value_or(0) > 0;
         DimExpr Q = Negative ? P + Size : P;
         if (C && *C == -1)
           return Q;
-        return DimExpr::max(DimExpr::min(Q, Size - DimExpr(1)), DimExpr(-1));
+        return DimExpr::min(DimExpr::max(Q, DimExpr(Least)), Size - DimExpr(1));
       };
-      S = clampBack(S);
-      E = clampBack(E);
+      S = clampBack(S, 0);
+      E = clampBack(E, -1);
       Span = S - E;
     }
     DimExpr Count = DimExpr::ceilDiv(Span, DimExpr(std::abs(Step)));
-    if (!provablyAtLeast(Count, DimExpr(0)) && !provablyAtLeast(E, S))
+    const bool Forwards = Step > 0;
+    if (!provablyAtLeast(Count, DimExpr(0)) &&
+        !provablyAtLeast(Forwards ? E : S, Forwards ? S : E))
       Count = DimExpr::max(Count, DimExpr(0));
-    Starts[Axis] = S;
+    Starts[Axis] = Count.isConstant(0) ? DimExpr(0) : S;
     Sizes[Axis] = Count;
   }
   return N.done(N.B.slice(N.in(0), Starts, Sizes, Steps));

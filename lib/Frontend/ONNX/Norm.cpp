@@ -75,6 +75,15 @@ static LogicalResult groupNorm(Node &N) {
     return failure();
   int64_t Groups = N.attr("num_groups", int64_t(0));
   auto Channels = N.dim(0, 1).constant();
+  Value X = N.in(0);
+  if (!Channels && N.Version >= 21 && (Channels = N.dim(1, 0).constant())) {
+    // The scale tells how many there are.
+    if (failed(wantChannels(N, 1)))
+      return failure();
+    Dims Shape = N.dims(0);
+    Shape[1] = DimExpr(*Channels);
+    X = N.as(X, Shape);
+  }
   if (Groups < 1 || !Channels || *Channels % Groups)
     return N.fail("num_groups must divide the channels, which must be known");
   // Until opset 20 scale and bias are per group.
@@ -91,7 +100,7 @@ static LogicalResult groupNorm(Node &N) {
   if (failed(Scale) || failed(Bias))
     return failure();
   return N.done(N.composite(
-      "group_norm", {N.in(0), *Scale, *Bias},
+      "group_norm", {X, *Scale, *Bias},
       {N.cfg("groups", Groups), N.cfg("epsilon", N.attr("epsilon", 1e-5))}));
 }
 
