@@ -308,6 +308,23 @@ def test_branches_with_a_scalar_and_a_vector_of_one(limosa, tmp_path):
         check(limosa, tmp_path, made, {"x": floats(3), "fast": np.array(fast), "d": np.array([not fast])})
 
 
+def test_loop_with_a_scalar_that_becomes_a_vector_of_one(limosa, tmp_path):
+    body = helper.make_graph(
+        [node("Add", ["s", "one"], ["next"]), node("Identity", ["c"], ["go"])], "body",
+        [helper.make_tensor_value_info("i", INT64, []), helper.make_tensor_value_info("c", BOOL, []),
+         helper.make_tensor_value_info("s", INT64, [])],
+        [helper.make_tensor_value_info("go", BOOL, []), helper.make_tensor_value_info("next", INT64, [1])])
+    made = model([node("Loop", ["rounds", "", "zero"], ["last"], body=body), node("Add", ["last", "x"], ["y"])],
+                 {"rounds": (INT64, []), "x": (INT64, [3])}, {"y": (INT64, [3])},
+                 [constant("one", [1]), constant("zero", 0)])
+    path = tmp_path / "model.onnx"
+    onnx.save(made, path)
+    x = np.arange(3)
+    for rounds in (1, 4):
+        got = limosa.load(path).run({"rounds": np.array(rounds), "x": x})["y"]
+        np.testing.assert_array_equal(got, x + rounds)
+
+
 @pytest.mark.parametrize("declared, batches", [(["K"], [1]), (["N", 4], [1, 3]), (None, [2, 3])])
 def test_squeeze_without_axes(limosa, tmp_path, declared, batches):
     """Whether the batch is meant to go the declared rank tells (speechmos); else it stays."""

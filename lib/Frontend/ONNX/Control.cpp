@@ -90,6 +90,11 @@ limosa::onnximport::yieldTensors(Node &N, MutableArrayRef<Tensor> Ts) {
                      Flat->Parts};
 }
 
+bool limosa::onnximport::isSingle(Type T) {
+  auto Ty = cast<RankedTensorType>(T);
+  return Ty.hasStaticShape() && Ty.getNumElements() == 1;
+}
+
 bool limosa::onnximport::ranksDiffer(const BranchYield (&Branches)[2]) {
   return Branches[0].Parts == Branches[1].Parts &&
          llvm::any_of(llvm::zip(Branches[0].Types, Branches[1].Types),
@@ -106,12 +111,8 @@ static void agreeOnScalars(Node &N, BranchYield (&Branches)[2],
                            Operation *Draft) {
   if (Branches[0].Parts != Branches[1].Parts)
     return;
-  auto IsOne = [](Type T) {
-    auto Ty = cast<RankedTensorType>(T);
-    return Ty.hasStaticShape() && Ty.getNumElements() == 1;
-  };
   for (size_t I = 0; I < Branches[0].Types.size(); ++I) {
-    if (!IsOne(Branches[0].Types[I]) || !IsOne(Branches[1].Types[I]) ||
+    if (!isSingle(Branches[0].Types[I]) || !isSingle(Branches[1].Types[I]) ||
         Branches[0].Types[I] == Branches[1].Types[I])
       continue;
     for (unsigned K = 0; K < 2; ++K) {

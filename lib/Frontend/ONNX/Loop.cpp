@@ -103,6 +103,10 @@ FailureOr<LoopBuilder::Round> LoopBuilder::importRound(Value I, Value Condition,
     R.Condition = N.I.materialize(C, B.loc());
   }
   R.States.assign(Vs->begin(), Vs->begin() + States.size());
+  // Some exporters write a number now as a scalar, now as a vector of one.
+  for (auto [Next, Own] : llvm::zip(R.States, States))
+    if (isSingle(Next.getType()) && isSingle(Own.getType()))
+      Next = B.reshape(Next, getDims(Own));
   R.Collected.assign(Vs->begin() + States.size(), Vs->end());
   return R;
 }
