@@ -325,6 +325,26 @@ def test_loop_with_a_scalar_that_becomes_a_vector_of_one(limosa, tmp_path):
         np.testing.assert_array_equal(got, x + rounds)
 
 
+def test_loop_that_defines_a_variable(limosa, tmp_path):
+    """Before the loop PaddlePaddle gives the variable a placeholder of another rank, which the body does not read."""
+    body = helper.make_graph(
+        [node("Mul", ["x", "two"], ["v_next"]), node("Add", ["s", "v_next"], ["s_next"]),
+         node("Identity", ["c"], ["go"])], "body",
+        [helper.make_tensor_value_info("i", INT64, []), helper.make_tensor_value_info("c", BOOL, []),
+         helper.make_tensor_value_info("v", FLOAT, ["N", 3]), helper.make_tensor_value_info("s", FLOAT, ["N", 3])],
+        [helper.make_tensor_value_info("go", BOOL, []), helper.make_tensor_value_info("v_next", FLOAT, ["N", 3]),
+         helper.make_tensor_value_info("s_next", FLOAT, ["N", 3])])
+    made = model([node("Loop", ["rounds", "", "nothing", "x"], ["v_last", "s_last"], body=body)],
+                 {"rounds": (INT64, []), "x": (FLOAT, ["N", 3])}, {"v_last": FLOAT, "s_last": FLOAT},
+                 [constant("two", 2, np.float32), constant("nothing", [0], np.float32)])
+    path = tmp_path / "model.onnx"
+    onnx.save(made, path)
+    x = floats(4, 3)
+    got = limosa.load(path).run({"rounds": np.array(3), "x": x})
+    np.testing.assert_allclose(got["v_last"], 2 * x, rtol=1e-6)
+    np.testing.assert_allclose(got["s_last"], 7 * x, rtol=1e-5)
+
+
 @pytest.mark.parametrize("declared, batches", [(["K"], [1]), (["N", 4], [1, 3]), (None, [2, 3])])
 def test_squeeze_without_axes(limosa, tmp_path, declared, batches):
     """Whether the batch is meant to go the declared rank tells (speechmos); else it stays."""

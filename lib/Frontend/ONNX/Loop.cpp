@@ -33,7 +33,7 @@ struct LoopPlan {
 /// Builds a LoopPlan as `limosa.while`.
 class LoopBuilder {
 public:
-  LoopBuilder(Node &N, const LoopPlan &P) : N(N), B(N.B), P(P) {}
+  LoopBuilder(Node &N, LoopPlan &P) : N(N), B(N.B), P(P) {}
 
   /// The last states and the collected outputs.
   FailureOr<SmallVector<Value>> build();
@@ -47,12 +47,13 @@ private:
   };
   FailureOr<Round> importRound(Value I, Value Condition, ValueRange States);
   LogicalResult settleTypes();
+  void replacePlaceholder(size_t State, RankedTensorType Given, size_t Mark);
   FailureOr<WhileOp> emit();
   bool counted() const { return P.Trip && !P.BodyGivesCondition; }
 
   Node &N;
   CoreBuilder &B;
-  const LoopPlan &P;
+  LoopPlan &P;
   SmallVector<RankedTensorType> StateTypes; ///< Inside of the loop.
   SmallVector<RankedTensorType> RowTypes;   ///< Of one round's outputs.
   SmallVector<unsigned> Appended;
@@ -111,6 +112,23 @@ FailureOr<LoopBuilder::Round> LoopBuilder::importRound(Value I, Value Condition,
   return R;
 }
 
+/// The body does not read a state, and gives it another type than it has before
+/// the first round: what it has is a placeholder, which PaddlePaddle writes for
+/// variables that the loop defines. It becomes zeros of the type given; sizes
+/// that only the body knows are symbols of the loop.
+void LoopBuilder::replacePlaceholder(size_t State, RankedTensorType Given,
+                                     size_t Mark) {
+  Dims Inside = getDims(Given), Before = Inside;
+  for (auto [In, Out] : llvm::zip(Inside, Before))
+    if (N.I.usesSymbolsSince(In, Mark)) {
+      Out = DimExpr(0);
+      In = N.I.freshSymbol("carried");
+      CarriedSizes.push_back(In);
+    }
+  P.States[State] = B.full(0, Before, Given.getElementType());
+  StateTypes[State] = makeTensorType(Inside, Given.getElementType());
+}
+
 /// Finds types of the states that hold in every round: a dimension that a round
 /// changes gets a symbol of its own.
 LogicalResult LoopBuilder::settleTypes() {
@@ -118,6 +136,7 @@ LogicalResult LoopBuilder::settleTypes() {
   for (Value V : P.States)
     StateTypes.push_back(cast<RankedTensorType>(V.getType()));
   auto Scalar = [&](Type E) { return RankedTensorType::get({}, E); };
+  const size_t Mark = N.I.numFreshSymbols();
   for (int Attempt = 0; Attempt < 8; ++Attempt) {
     // The body is imported into a block that is thrown away.
     OperationState State(B.loc(), IfOp::getOperationName());
@@ -132,14 +151,21 @@ LogicalResult LoopBuilder::settleTypes() {
     ValueRange In = Block->getArguments();
     auto R = importRound(In[0], In[1], In.drop_front(2));
     bool Settled = succeeded(R);
+    SmallVector<std::pair<size_t, RankedTensorType>> Placeholders;
     if (succeeded(R)) {
       RowTypes.clear();
       for (Value V : R->Collected)
         RowTypes.push_back(cast<RankedTensorType>(V.getType()));
-      for (auto [Own, Next] : llvm::zip(StateTypes, R->States)) {
+      for (auto [K, Next] : llvm::enumerate(R->States)) {
+        RankedTensorType &Own = StateTypes[K];
         auto Given = cast<RankedTensorType>(Next.getType());
         if (Given.getElementType() != Own.getElementType() ||
             Given.getRank() != Own.getRank()) {
+          if (In[2 + K].use_empty()) {
+            Placeholders.push_back({K, Given});
+            Settled = false;
+            continue;
+          }
           Scratch->erase();
           return N.fail("a carried tensor changes its rank or element type");
         }
@@ -155,9 +181,12 @@ LogicalResult LoopBuilder::settleTypes() {
         Own = makeTensorType(D, Own.getElementType());
       }
     }
+    Builder.setInsertionPointAfter(Scratch);
     Scratch->erase();
     if (failed(R))
       return failure();
+    for (auto [K, Given] : Placeholders)
+      replacePlaceholder(K, Given, Mark);
     if (Settled)
       return success();
   }
