@@ -135,18 +135,22 @@ def differs(have, want, others):
     return f"is off by {apart:.3g}, largest value {scale:.3g}, allowed {allowed:.3g}" if apart > allowed else None
 
 
+class NothingToCompare(Exception):
+    pass
+
+
 def check(limosa, seed, keep):
     graph = Graph(seed)
     if not graph.nodes:
-        return None
+        raise NothingToCompare
     if keep:
         onnx.save(graph.model, keep)
     try:
         plain = session(graph.model, optimised=False)
         want = plain.run(None, graph.inputs)
         others = [session(graph.model).run(None, graph.inputs), plain.run(None, nudged(graph.inputs, graph.rng))]
-    except Exception:  # It takes the nodes one by one only.
-        return None
+    except Exception as error:  # It takes the nodes one by one only.
+        raise NothingToCompare from error
     names = [o.name for o in plain.get_outputs()]
     with tempfile.TemporaryDirectory() as folder:
         onnx.save(graph.model, f"{folder}/model.onnx")
@@ -168,6 +172,9 @@ def work(first, count, keep):
         print("begin", seed, flush=True)
         try:
             why = check(limosa, seed, keep)
+        except NothingToCompare:
+            print("skip", seed, flush=True)
+            continue
         except Exception as error:
             why = "raised " + str(error)[:600].replace("\n", " ")
         print("end", seed, why or "", flush=True)
@@ -199,8 +206,8 @@ def supervise(first, count, options, report):
                 break
             word, number, *why = line.rstrip("\n").split(" ", 2)
             at = int(number)
-            if word == "end":
-                report(at, why[0] if why else "")
+            if word != "begin":
+                report(at, why[0] if why else "", compared=word == "end")
         first = at + 1
 
 
@@ -217,9 +224,10 @@ def main():
         return work(options.first, options.count, "random-onnx.onnx" if options.keep else None)
     done, findings, lock = collections.Counter(), [], threading.Lock()
 
-    def report(seed, why):
+    def report(seed, why, compared=True):
         with lock:
             done["graphs"] += 1
+            done["compared"] += compared
             if why:
                 findings.append(seed)
                 print(f"{seed}: {why}", flush=True)
@@ -230,7 +238,7 @@ def main():
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         for begin in range(options.first, last, chunk):
             pool.submit(supervise, begin, min(chunk, last - begin), options, report)
-    print(f"{done['graphs']} graphs, {len(findings)} findings")
+    print(f"{done['graphs']} graphs, {done['compared']} compared, {len(findings)} findings")
     return 1 if findings or done["graphs"] != options.count else 0
 
 

@@ -8,10 +8,13 @@ from models import all_models
 
 TIER = os.environ.get("LIMOSA_TEST_TIER")
 
-def _session(path):
+
+def _session(path, optimised=True):
     onnxruntime = pytest.importorskip("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    if not optimised:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
@@ -29,7 +32,12 @@ def test_agrees_with_onnxruntime(model, model_file, limosa):
     session = _session(path)
     for number, sizes in enumerate(model.sizes):
         feeds = model.feeds(sizes, seed=number)
+        results = compiled.run(feeds)
         try:
-            assert_same(compiled.run(feeds), _expected(session, feeds))
+            assert_same(results, _expected(session, feeds))
         except AssertionError as difference:
-            raise AssertionError(f"at {sizes}: {difference}") from None
+            # onnxruntime's own optimisations move ocr-det by 3e-4, away from the reference device.
+            try:
+                assert_same(results, _expected(_session(path, optimised=False), feeds))
+            except AssertionError:
+                raise AssertionError(f"at {sizes}: {difference}") from None
