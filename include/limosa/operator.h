@@ -130,8 +130,10 @@ struct limosa_operator_call {
                     uint32_t rank, const int64_t *dims);
   /* Says why the call fails: one line, copied. */
   void (*set_error)(const limosa_operator_call *call, const char *message);
-  /* Sets an element of an output of strings, whose `data` is of no use to the
-   * kernel: the bytes are copied. Elements that are not set are empty. */
+  /* Sets an element of an output of strings, which has no memory of its own
+   * (`bytes` is 0): the value's bytes are copied. Elements that are not set are
+   * empty. This and `allocate` may only be called by the thread that runs the
+   * kernel. */
   void (*set_string)(const limosa_operator_call *call, uint32_t output,
                      uint64_t index, limosa_string value);
 };

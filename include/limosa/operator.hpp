@@ -121,7 +121,10 @@ public:
   template <typename E> const E *input(uint32_t I) const {
     return has(I) ? static_cast<const E *>(T->inputs[I]->data) : nullptr;
   }
-  const limosa_operator_tensor *out(uint32_t O) const { return T->outputs[O]; }
+  /// Output O, or null if the call has fewer.
+  const limosa_operator_tensor *out(uint32_t O) const {
+    return O < T->output_count ? T->outputs[O] : nullptr;
+  }
   /// The elements of an output that has its memory.
   template <typename E> E *output(uint32_t O) const {
     return static_cast<E *>(T->outputs[O]->data);

@@ -109,6 +109,22 @@ DType typeNamed(const std::string &Name) {
   throw nb::type_error(("there is no element type '" + Name + "'").c_str());
 }
 
+/// What a Python exception says, as UTF-8. Its own text may fail to be made, or
+/// may hold halves of characters.
+std::string describe(nb::python_error &E) {
+  std::string Text;
+  try {
+    Text = nb::cast<std::string>(E.type().attr("__name__"));
+    nb::object Encoded =
+        nb::str(E.value()).attr("encode")("utf-8", "backslashreplace");
+    nb::bytes Bytes = nb::cast<nb::bytes>(Encoded);
+    Text += ": " + std::string(Bytes.c_str(), Bytes.size());
+  } catch (...) {
+    Text += Text.empty() ? "an exception without a name" : "";
+  }
+  return Text;
+}
+
 /// Calls `Do`, turning what it throws into a status and a message.
 template <typename Table, typename Fn> int32_t guarded(const Table *T, Fn Do) {
   if (!Py_IsInitialized()) {
@@ -120,9 +136,7 @@ template <typename Table, typename Fn> int32_t guarded(const Table *T, Fn Do) {
     Do();
     return LIMOSA_STATUS_OK;
   } catch (nb::python_error &E) {
-    std::string Message =
-        nb::cast<std::string>(nb::str(E.type().attr("__name__"))) + ": " +
-        nb::cast<std::string>(nb::str(E.value()));
+    const std::string Message = describe(E);
     T->set_error(T, Message.c_str());
     if (E.matches(PyExc_NotImplementedError))
       return LIMOSA_STATUS_UNSUPPORTED;
@@ -134,6 +148,9 @@ template <typename Table, typename Fn> int32_t guarded(const Table *T, Fn Do) {
   } catch (const std::exception &E) {
     T->set_error(T, E.what());
     return LIMOSA_STATUS_INVALID_ARGUMENT;
+  } catch (...) {
+    T->set_error(T, "threw what is no exception");
+    return LIMOSA_STATUS_FAILED;
   }
 }
 

@@ -5,11 +5,13 @@
 #include "Libraries.h"
 #include "limosa/Runtime/Cache.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <fcntl.h>
 #include <set>
+#include <span>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -157,13 +159,18 @@ Status Cache::computeKey(const limosa_compile_options &Options,
     Builder.text(Options.flags[F]);
   for (uint32_t P = 0; P < Options.plugin_count; ++P)
     Builder.identity(Options.plugins[P]);
-  // An operator matters to models that name it.
-  for (uint32_t O = 0; O < Options.operator_count; ++O) {
-    const limosa_operator &Op = *Options.operators[O];
-    if (memmem(Model.bytes().data(), Model.bytes().size(), Op.name,
-               std::strlen(Op.name)))
-      Builder.operatorTable(Op);
-  }
+  // An operator matters to models that name it; the body of one may name any
+  // other.
+  auto IsNamed = [&](const limosa_operator *Op) {
+    return memmem(Model.bytes().data(), Model.bytes().size(), Op->name,
+                  std::strlen(Op->name)) != nullptr;
+  };
+  std::span Operators(Options.operators, Options.operator_count);
+  const bool Bodies = std::ranges::any_of(
+      Operators, [&](auto *Op) { return Op->build && IsNamed(Op); });
+  for (const limosa_operator *Op : Operators)
+    if (Bodies || IsNamed(Op))
+      Builder.operatorTable(*Op);
   Key = Builder.finish();
   return {};
 }

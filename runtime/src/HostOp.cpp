@@ -82,7 +82,7 @@ struct Executor::HostCall {
     if (V.Tensor.bytes)
       std::memset(V.Numbers, 0, V.Tensor.bytes);
     V.Tensor.dtype = uint32_t(DType::String);
-    V.Tensor.bytes = V.Tensor.elements * sizeof(limosa_string);
+    V.Tensor.bytes = 0;
     V.Tensor.data = Nothing;
   }
 

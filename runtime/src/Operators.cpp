@@ -190,7 +190,8 @@ OperatorRegistry::find(std::string_view FullName, int64_t Version,
   std::lock_guard<std::mutex> Lock(Mutex);
   std::string Others;
   auto Found = lookup(FullName, Version, Others);
-  while (!Found && HostOpened < std::size(HostLibraries)) {
+  while (!Found && FullName.starts_with(HostDomain) &&
+         HostOpened < std::size(HostLibraries)) {
     openHostLibrary();
     Others.clear();
     Found = lookup(FullName, Version, Others);

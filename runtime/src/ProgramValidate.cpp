@@ -205,6 +205,10 @@ private:
                  A.alias_state() ? count(P.states()) : count(Entry->inputs()),
                  "alias"))
         return false;
+      if (A.alias() >= 0 && A.alias_state() &&
+          DType(A.dtype()) == DType::String)
+        return fail("output '" + A.name()->str() +
+                    "' holds strings, which no state can");
     }
     return true;
   }

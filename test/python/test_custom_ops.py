@@ -344,6 +344,37 @@ def test_cache_knows_shape_functions_but_not_kernels(limosa, tmp_path):
     limosa.unregister_operator("my.domain::Unrelated")
 
 
+def test_cache_knows_operators_in_bodies(limosa, tmp_path):
+    """The model names only the outer one."""
+    path = chain(tmp_path, op="CachedOuter")
+    def register_inner(factor):
+        limosa.register_operator("my.domain::CachedInner", body=lambda ops, x: ops.mul(x, np.float32(factor)))
+    register_inner(2)
+    limosa.register_operator("my.domain::CachedOuter", body=lambda ops, x: ops("my.domain::CachedInner", x))
+    x = np.ones(1, np.float32)
+    for factor in (2, 3):
+        register_inner(factor)
+        assert limosa.load(path).run({"x": x})["y"] == factor
+    for name in ("Outer", "Inner"):
+        limosa.unregister_operator("my.domain::Cached" + name)
+
+
+class Silent(Exception):
+    def __str__(self):
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("kind, text", [(ValueError, "bad: \udcff"), (Silent, "")])
+def test_exceptions_whose_text_is_none(limosa, custom_op, tmp_path, kind, text):
+    def kernel(x):
+        raise kind(text)
+    custom_op("my.domain::Op", shape=lambda x: x)(kernel)
+    with pytest.raises(Exception, match=kind.__name__):
+        limosa.load(chain(tmp_path)).run({"x": random(3)})
+    custom_op("my.domain::Op", shape=lambda x: x)(lambda x: x)
+    np.testing.assert_array_equal(limosa.load(chain(tmp_path)).run({"x": random(3)})["y"], random(3))
+
+
 def test_versions_and_functions_of_the_model(limosa, custom_op, tmp_path):
     # The newest that the model may mean; the model's own function comes after.
     custom_op("my.domain::Op", shape=lambda x: x)(lambda x: x * np.float32(3))

@@ -274,7 +274,8 @@ int benchModel(BenchOptions &Options) {
                             {"rounds", Options.Rounds},
                             {"assumed_sizes", Assumed},
                             {"results", Results}}
-                           .dump(2));
+                           .dump(2, ' ', false,
+                                 nlohmann::json::error_handler_t::replace));
   else
     fmt::print("{}\n{}", Setting, Lines.text());
   if (!Options.Html.empty()) {
@@ -321,7 +322,7 @@ int benchMachine(const BenchOptions &Options) {
     fmt::print(
         "{}\n",
         Json{{"processor", processorName()}, {"isa", Isa}, {"limits", Results}}
-            .dump(2));
+            .dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
   else
     fmt::print("{}, {}\n{}", processorName(), Isa, Lines.text());
   return 0;

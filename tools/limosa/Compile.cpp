@@ -54,7 +54,8 @@ Status compile(CompileOptions &Options) {
     fmt::print("{}\n", nlohmann::ordered_json{{"output", Options.Output},
                                               {"bytes", Size},
                                               {"seconds", Seconds}}
-                           .dump(2));
+                           .dump(2, ' ', false,
+                                 nlohmann::json::error_handler_t::replace));
   else
     fmt::print("{}: {}, compiled in {}\n", Options.Output,
                formatBytes(double(Size)), formatSeconds(Seconds));

@@ -39,7 +39,8 @@ runtime::Status list(const DevicesOptions &Options) {
     List.push_back({{"name", P.name}, {"description", P.description}});
   }
   if (Options.Json)
-    fmt::print("{}\n", List.dump(2));
+    fmt::print("{}\n", List.dump(2, ' ', false,
+                                 nlohmann::json::error_handler_t::replace));
   else
     fmt::print("{}", Lines.text());
   return {};

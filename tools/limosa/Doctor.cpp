@@ -128,7 +128,8 @@ int examine(bool Json) {
                                   : fmt::format("{:20}{}\n", "", C.Advice));
   }
   if (Json)
-    fmt::print("{}\n", List.dump(2));
+    fmt::print("{}\n", List.dump(2, ' ', false,
+                                 nlohmann::json::error_handler_t::replace));
   return Bad ? 1 : 0;
 }
 

@@ -205,7 +205,8 @@ void printJson(const Findings &F) {
                 {"peak_during", F.Peak.During},
                 {"holders", Holders}}},
               {"passes", Passes}};
-  fmt::print("{}\n", Report.dump(2));
+  fmt::print("{}\n", Report.dump(2, ' ', false,
+                                 nlohmann::json::error_handler_t::replace));
 }
 
 /// The kernels on the machine's roofline, both axes logarithmic.

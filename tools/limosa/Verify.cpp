@@ -162,7 +162,8 @@ void printJson(const KernelCheck &Kernels, const Findings &F) {
                           {"unchecked", Kernels.unchecked()},
                           {"outputs", Outputs},
                           {"not_compared", F.Whole.Skipped}}
-                         .dump(2));
+                         .dump(2, ' ', false,
+                               nlohmann::json::error_handler_t::replace));
 }
 
 int verify(VerifyOptions &Options) {

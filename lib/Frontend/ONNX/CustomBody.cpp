@@ -179,8 +179,13 @@ private:
         return broken("a constant has wrong dimensions");
     constexpr int64_t MaxElements = int64_t(1) << 32;
     if (!Element || dtypeBits(DType(Value->dtype)) < 8 ||
-        Elements > MaxElements || (Elements && !Value->data))
+        DType(Value->dtype) == DType::String || Elements > MaxElements ||
+        (Elements && !Value->data))
       return broken("a constant of a type that bodies do not take");
+    const uint64_t Size = uint64_t(dtypeBytes(DType(Value->dtype), Elements));
+    if (Value->bytes != Size)
+      return broken("a constant of " + Twine(Size) + " bytes is given " +
+                    Twine(Value->bytes));
     auto Ty = RankedTensorType::get({Value->dims, Value->rank}, Element);
     const char *Bytes = static_cast<const char *>(Value->data);
     DenseElementsAttr Attr;
@@ -190,9 +195,8 @@ private:
         Bits.push_back(Bytes[I] != 0);
       Attr = DenseElementsAttr::get(Ty, Bits);
     } else {
-      Attr = DenseElementsAttr::getFromRawBuffer(
-          Ty,
-          ArrayRef(Bytes, size_t(dtypeBytes(DType(Value->dtype), Elements))));
+      Attr = DenseElementsAttr::getFromRawBuffer(Ty,
+                                                 ArrayRef(Bytes, size_t(Size)));
     }
     *Result = Count++;
     Inner.Names[name(*Result)] = Tensor::of(ElementsAttr(Attr));

@@ -165,6 +165,19 @@ protected:
   std::vector<uint8_t> Good;
 };
 
+TEST_F(HostileFile, NoStateHoldsStrings) {
+  for (DType Type : {DType::F32, DType::String}) {
+    ProgramBuilder B;
+    B.constant<float>(DType::F32, {4}, {1, 2, 3, 4});
+    B.state("s", DType::F32, {"4"}, 0);
+    B.output("y", Type, {"4"}, 0, /*AliasState=*/true);
+    AlignedBytes Bytes(B.bytes());
+    Status S;
+    auto File = LimFile::fromMemory(Bytes.span(), S, true);
+    EXPECT_EQ(bool(File && Module::load(Ctx, File, S)), Type == DType::F32);
+  }
+}
+
 TEST_F(HostileFile, GoodOneLoads) {
   AlignedBytes B(Good);
   Status S;
