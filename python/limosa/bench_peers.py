@@ -1,8 +1,9 @@
-"""Runs a model in another engine; the helper process of `limosa bench --vs`.
+"""Runs a model in one engine; the helper process of `limosa bench --vs` and bench/suite.
 
-Started with a peer, a model and inputs, it prints a line of JSON when it is
-ready, then answers each line `run N` with the seconds of N runs, until its input
-ends. Every engine computes in f32, also where it would choose bf16 by itself.
+Started with an engine, a model and inputs, it prints a line of JSON when it is
+ready, with the settings in force, then answers each line `run N` with the seconds
+of N runs, until its input ends. Each engine runs at its documented best setting
+for f32, also where it would choose bf16 by itself.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import importlib.metadata
 import importlib.util
 import json
 import os
+import re
 import sys
 import time
 
@@ -18,33 +20,61 @@ def say(**answer):
     print(json.dumps({"limosa": 1, **answer}), flush=True)
 
 
+class Limosa:
+    """Limosa by its Python module, at the same footing as the others."""
+
+    def __init__(self, options, inputs):
+        import limosa
+
+        self.model = limosa.load(options.model, threads=options.threads)
+        self.inputs = inputs
+        self.names = [value.name for value in self.model.outputs]
+        self.settings = {"isa": "auto", "from_cache": self.model.from_cache}
+
+    def run(self):
+        return list(self.model.run(self.inputs).values())
+
+
 class OnnxRuntime:
-    def __init__(self, model, inputs, threads):
+    def __init__(self, options, inputs):
         import onnxruntime
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
+        session = onnxruntime.SessionOptions()
+        session.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+        session.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+        session.intra_op_num_threads = options.threads
+        session.inter_op_num_threads = 1
+        session.log_severity_level = 3
         self.session = onnxruntime.InferenceSession(
-            model, options, providers=["CPUExecutionProvider"])
+            options.model, session, providers=["CPUExecutionProvider"])
         self.inputs = inputs
         self.names = [o.name for o in self.session.get_outputs()]
+        self.settings = {
+            "graph_optimization_level": session.graph_optimization_level.name,
+            "execution_mode": session.execution_mode.name,
+            "intra_op_num_threads": session.intra_op_num_threads,
+            "session.intra_op.allow_spinning": "1 (default)",
+            "enable_cpu_mem_arena": session.enable_cpu_mem_arena}
 
     def run(self):
         return self.session.run(self.names, self.inputs)
 
 
 class OpenVino:
-    def __init__(self, model, inputs, threads):
+    SETTINGS = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32",
+                "EXECUTION_MODE_HINT": "PERFORMANCE", "NUM_STREAMS": 1}
+
+    def __init__(self, options, inputs):
         import openvino
 
-        compiled = openvino.Core().compile_model(model, "CPU", {
-            "INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads,
-            "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY"})
+        self.settings = {**self.SETTINGS, "INFERENCE_NUM_THREADS": options.threads}
+        compiled = openvino.Core().compile_model(options.model, "CPU", self.settings)
         self.request = compiled.create_infer_request()
         self.inputs = [inputs[port.any_name] for port in compiled.inputs]
         self.names = [port.any_name for port in compiled.outputs]
+        chosen = str(compiled.get_property("INFERENCE_PRECISION_HINT"))
+        if not re.search("f32|float", chosen):
+            raise RuntimeError(f"OpenVINO chose {chosen} though f32 was asked for")
 
     def run(self):
         results = self.request.infer(self.inputs, share_inputs=True, share_outputs=True)
@@ -52,63 +82,139 @@ class OpenVino:
 
 
 class Torch:
-    def __init__(self, model, inputs, threads):
-        import torch
-        from onnx_graph import OnnxGraph, TorchOps
+    """The network's own torch module if there is one, or a translation of the graph."""
 
-        torch.set_num_threads(threads)
+    SETTINGS = {"freezing": True, "max_autotune": True, "cpp_wrapper": True}
+
+    def __init__(self, options, inputs):
+        import torch
+
+        torch.set_num_threads(options.threads)
         torch.set_float32_matmul_precision("highest")
         torch.backends.mkldnn.allow_bf16 = False
-        graph = OnnxGraph(model, inputs)
-        self.names = graph.output_names
-        self.function = graph.bind(TorchOps())
-        self.inputs = [torch.from_numpy(inputs[name]) for name in graph.input_names]
-        try:
-            compiled = torch.compile(self.function)
-            with torch.inference_mode():
-                compiled(*self.inputs)
+        self.mode = torch.no_grad  # freezing wants it
+        self.settings = {"float32_matmul_precision": "highest", "threads": options.threads}
+        if options.torch_module:
+            self.function, order, self.names = _load_module(options.torch_module)
+            self.settings["source"] = "torch module"
+        else:
+            from onnx_graph import OnnxGraph, TorchOps
+
+            graph = OnnxGraph(options.model, inputs)
+            order, self.names = graph.input_names, graph.output_names
+            self.function = graph.bind(TorchOps())
+            self.settings["source"] = "translated from ONNX"
+        self.inputs = [torch.from_numpy(inputs[name]) for name in order]
+        if not options.torch_module:  # as torch's own graph, with the weights as its constants
+            from torch.fx.experimental.proxy_tensor import make_fx
+
+            with self.mode():
+                self.function = make_fx(self.function)(*self.inputs)
+        self.start = time.perf_counter()  # making the module is not the engine's work
+        self._compile(torch)
+
+    def _compile(self, torch):
+        """Takes the best of torch.compile that works for this network."""
+        eager, failures = self.function, []
+        for off in ((), ("cpp_wrapper",), ("cpp_wrapper", "max_autotune")):
+            chosen = {name: value and name not in off for name, value in self.SETTINGS.items()}
+            torch._dynamo.reset()
+            compiled = torch.compile(eager, dynamic=False, options=chosen)
+            try:
+                with self.mode():
+                    compiled(*self.inputs)
+            except Exception as error:  # such as a missing C++ compiler
+                failures.append(f"{type(error).__name__}: {str(error).splitlines()[0][:120]}")
+                continue
             self.function = compiled
-        except Exception as error:  # inductor needs a C++ compiler
-            print(f"torch.compile failed ({type(error).__name__}); eager", file=sys.stderr)
-        self.mode = torch.inference_mode
+            self.settings["torch.compile"] = chosen
+            break
+        else:
+            self.settings["torch.compile"] = "failed, eager"
+        if failures:
+            self.settings["failures"] = failures
+            print("torch.compile: " + "; ".join(failures), file=sys.stderr)
 
     def run(self):
         with self.mode():
-            return [result.numpy() for result in self.function(*self.inputs)]
+            results = self.function(*self.inputs)
+        return list(results) if isinstance(results, (list, tuple)) else [results]
+
+
+def _load_module(source):
+    """`FILE.py:NAME`: what the file's `load(NAME)` gives: module, inputs, outputs."""
+    path, _, name = source.rpartition(":")
+    spec = importlib.util.spec_from_file_location("limosa_torch_module", path)
+    file = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(file)
+    return file.load(name)
 
 
 class Jax:
-    def __init__(self, model, inputs, threads):
-        # XLA takes as many threads as the process has processors.
+    """XLA. It has no flag for the number of threads: it takes one per processor."""
+
+    def __init__(self, options, inputs):
         allowed = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, allowed[:threads])
+        os.sched_setaffinity(0, allowed[:options.threads])
+        flags = f"--xla_cpu_multi_thread_eigen={'true' if options.threads > 1 else 'false'}"
+        os.environ["XLA_FLAGS"] = f"{flags} {os.environ.get('XLA_FLAGS', '')}".strip()
         os.environ.setdefault("JAX_PLATFORMS", "cpu")
         import jax
         from onnx_graph import JaxOps, OnnxGraph
 
         jax.config.update("jax_default_matmul_precision", "highest")
         jax.config.update("jax_enable_x64", True)
-        graph = OnnxGraph(model, inputs)
+        graph = OnnxGraph(options.model, inputs)
         self.names = graph.output_names
         self.function = jax.jit(graph.bind(JaxOps()))
         self.inputs = [jax.numpy.asarray(inputs[name]) for name in graph.input_names]
         self.block = jax.block_until_ready
+        self.settings = {"XLA_FLAGS": os.environ["XLA_FLAGS"], "matmul_precision": "highest",
+                         "processors": options.threads, "source": "translated from ONNX"}
 
     def run(self):
         return self.block(self.function(*self.inputs))
 
 
-PEERS = {"onnxruntime": OnnxRuntime, "openvino": OpenVino, "torch": Torch, "jax": Jax}
+PEERS = {"limosa": Limosa, "onnxruntime": OnnxRuntime, "openvino": OpenVino, "torch": Torch,
+         "jax": Jax}
 
 
 def version(name):
     """The installed version, or "" where the package is missing."""
     if importlib.util.find_spec(name) is None:
         return ""
+    if name == "limosa":
+        import limosa
+
+        return limosa.__version__
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return "?"
+
+
+def memory(field):
+    """VmRSS or VmHWM (the peak) of this process in bytes; 0 where /proc is missing."""
+    try:
+        with open("/proc/self/status") as file:
+            for line in file:
+                if line.startswith(field + ":"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 0
+
+
+def import_engine(name):
+    """Imports it before the clock starts; returns the bytes held then."""
+    importlib.import_module(name)
+    try:
+        with open("/proc/self/clear_refs", "w") as file:
+            file.write("5")  # the peak counts from here
+    except OSError:
+        pass
+    return memory("VmRSS")
 
 
 def serve(options):
@@ -116,17 +222,21 @@ def serve(options):
 
     with np.load(options.inputs) as file:
         inputs = {name: np.ascontiguousarray(file[name]) for name in file.files}
-    peer = PEERS[options.peer](options.model, inputs, options.threads)
+    base = import_engine(options.peer)
+    start = time.perf_counter()
+    peer = PEERS[options.peer](options, inputs)
     results = peer.run()
+    ready = time.perf_counter() - getattr(peer, "start", start)
     np.savez(options.outputs, **{n: np.asarray(r) for n, r in zip(peer.names, results)})
-    say(version=version(options.peer))
+    say(version=version(options.peer), settings=peer.settings, ready_seconds=ready,
+        base_bytes=base)
     for line in sys.stdin:
         seconds = []
         for _ in range(int(line.split()[1])):
             start = time.perf_counter()
             peer.run()
             seconds.append(time.perf_counter() - start)
-        say(seconds=seconds)
+        say(seconds=seconds, peak_bytes=memory("VmHWM"))
 
 
 def main():
@@ -137,9 +247,10 @@ def main():
     parser.add_argument("--threads", type=int)
     parser.add_argument("--inputs")
     parser.add_argument("--outputs")
+    parser.add_argument("--torch-module", metavar="FILE.py:NAME")
     options = parser.parse_args()
     if options.versions:
-        print(json.dumps({name: version(name) for name in PEERS}))
+        print(json.dumps({name: version(name) for name in PEERS if name != "limosa"}))
         return
     if not version(options.peer):
         say(error=f"not installed; {sys.executable} -m pip install {options.peer}")
@@ -147,7 +258,8 @@ def main():
     try:
         serve(options)
     except Exception as error:  # told to the command, which names the peer
-        say(error=f"{type(error).__name__}: {str(error).splitlines()[0][:300]}")
+        text = str(error).strip() or "no message"
+        say(error=f"{type(error).__name__}: {text.splitlines()[0][:300]}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Limosa against other engines over many models; see docs/benchmarks.md."""

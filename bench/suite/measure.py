@@ -1,0 +1,151 @@
+"""One record: a case measured with all engines at one number of threads."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import shutil
+import subprocess
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Iterator
+
+import numpy as np
+
+from . import export, inspection
+from .case import Case
+from .engines import Engine, EngineError
+from .harness import ROOT
+from .machine import alone
+from .rounds import difference, interleave, ratio
+from .store import TOLERANCE
+
+TORCH_MODULE = ROOT / "bench" / "suite" / "torch_module.py"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to measure."""
+
+    engines: tuple[str, ...]
+    rounds: int = 15
+    seconds: float = 5.0  # of each engine, over all rounds
+    start_timeout: float = 900.0
+    lock: str = ""  # a file that is locked while engines take turns
+    nice: int = 0  # of the engines while they take turns
+
+
+@contextmanager
+def _caches() -> Iterator[Path]:
+    """Empty compile caches, so that what is called cold is cold; removed at the end."""
+    parent = export.cache_folder()
+    parent.mkdir(parents=True, exist_ok=True)
+    path = Path(tempfile.mkdtemp(prefix="run-", dir=parent))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def measure(case: Case, threads: int, plan: Plan, build: str, limits: dict,
+            say: Callable[[str], None]) -> dict:
+    """Raises nothing about engines: what they could not do is part of the record."""
+    say("exporting")
+    model = export.export(case)
+    record = {
+        "case": case.name, "family": case.family.name, "group": case.family.group,
+        "base": case.family.base, "tags": list(case.family.tags), "sizes": case.sizes,
+        "threads": threads, "precision": "f32", "model": export.key(case), "build": build,
+        "time": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        "rounds": plan.rounds, "seconds": plan.seconds, "nice": plan.nice, "engines": {}}
+    with _caches() as caches:
+        if "limosa" in plan.engines:
+            _start_cold(case, model, threads, plan, caches, record, say)
+        _race(case, model, threads, plan, caches, limits, record, say)
+    compare(record)
+    return record
+
+
+def _start_cold(case: Case, model: Path, threads: int, plan: Plan, caches: Path, record: dict,
+                say: Callable[[str], None]) -> None:
+    """Compiles with an empty cache; the engine that races then starts from it."""
+    say("compiling (limosa)")
+    try:
+        engine = Engine("limosa", model, threads, caches, timeout=plan.start_timeout)
+    except EngineError as error:
+        record["engines"]["limosa"] = {"error": str(error)}
+        return
+    engine.close()
+    record["engines"]["limosa"] = {"cold_seconds": engine.ready_seconds}
+
+
+def _race(case: Case, model: Path, threads: int, plan: Plan, caches: Path, limits: dict,
+          record: dict, say: Callable[[str], None]) -> None:
+    torch_module = f"{TORCH_MODULE}:{case.name}" if export.has_torch_module(case) else ""
+    running: dict[str, Engine] = {}
+    results = record["engines"]
+    try:
+        for name in plan.engines:
+            if "error" in results.get(name, {}):
+                continue
+            say(f"starting {name}")
+            try:
+                engine = Engine(name, model, threads, caches, torch_module, plan.start_timeout)
+            except EngineError as error:
+                results[name] = {"error": str(error)}
+                continue
+            running[name] = engine
+            facts = results.setdefault(name, {})
+            facts.update(version=engine.version, settings=engine.settings)
+            facts["cached_seconds" if "cold_seconds" in facts else "cold_seconds"] = (
+                engine.ready_seconds)
+        say("taking turns")
+        for engine in running.values():
+            os.setpriority(os.PRIO_PGRP, engine.process.pid, plan.nice)
+        with alone(plan.lock):
+            record["load_before"] = round(os.getloadavg()[0], 2)
+            times, failures = interleave({name: e.run for name, e in running.items()},
+                                         plan.rounds, plan.seconds)
+            if "limosa" in times:
+                _inspect(model, threads, plan, caches, limits, running["limosa"], record)
+        for name, reason in failures.items():
+            results[name]["error"] = reason
+        for name, taken in times.items():
+            results[name].update(taken.summary(), peak_bytes=running[name].peak_bytes,
+                                 base_bytes=running[name].base_bytes)
+        if "limosa" in times:
+            own = running["limosa"].outputs()
+            for name in times.keys() - {"limosa"}:
+                apart = difference(own, running[name].outputs())
+                results[name].update(difference=apart, agrees=apart <= TOLERANCE)
+    finally:
+        for engine in running.values():
+            engine.close()
+
+
+def _inspect(model: Path, threads: int, plan: Plan, caches: Path, limits: dict, own: Engine,
+             record: dict) -> None:
+    """Where Limosa's time goes; its file comes from the cache that its engine filled."""
+    with np.load(model / "inputs.npz") as inputs:
+        arrays = [*inputs.values(), *own.outputs().values()]
+    try:
+        report = inspection.inspect(model, threads, caches, plan.nice)
+        record["inspect"] = inspection.summarise(report, limits, sum(a.nbytes for a in arrays))
+    except (RuntimeError, OSError, ValueError, subprocess.TimeoutExpired) as error:
+        record["inspect_error"] = str(error)
+
+
+def compare(record: dict) -> None:
+    """Adds the fastest peer and the ratios to a record with times."""
+    engines = record["engines"]
+    own = engines.get("limosa", {})
+    peers = {n: e for n, e in engines.items() if n != "limosa" and "median" in e}
+    if "median" not in own or not peers:
+        return
+    for entry in peers.values():
+        entry.update(ratio(own, entry))
+    fastest = min(peers, key=lambda n: peers[n]["median"])
+    record.update(fastest=fastest, ratio=peers[fastest]["ratio"], low=peers[fastest]["low"],
+                  high=peers[fastest]["high"])
