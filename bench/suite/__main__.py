@@ -50,14 +50,14 @@ def run(options) -> int:
     build = machine.build()
     print("measuring the machine", flush=True)
     with machine.alone(options.lock):
-        facts = machine.facts(options.note, options.nice)
+        facts = machine.facts(options.note, options.realtime)
     store.write_machine(facts)
     limits = {entry["threads"]: entry for entry in facts["limits"]}
     engines = ("limosa", *(e for e in options.engines.split(",") if e != "limosa"))
     budget = QUICK if options.quick else {}
     plan = Plan(engines, options.rounds or budget.get("rounds", Plan.rounds),
                 options.seconds or budget.get("seconds", Plan.seconds), options.start_timeout,
-                options.lock, options.nice)
+                options.lock, options.realtime)
     end = time.monotonic() + 60 * options.time if options.time else float("inf")
     done = {key(r): r for r in store.load()}
     work = [(case, int(threads)) for threads in options.threads.split(",")
@@ -141,8 +141,8 @@ def main() -> int:
                              help="seconds an engine may compile")
         command.add_argument("--lock", default="", metavar="FILE",
                              help="is locked while engines take turns")
-        command.add_argument("--nice", type=int, default=0,
-                             help="priority of the engines while they take turns")
+        command.add_argument("--realtime", action="store_true",
+                             help="puts engines into the real-time class while they take turns")
         command.add_argument("--note", default="", help="is shown on the page")
     options = parser.parse_args()
     return options.function(options)

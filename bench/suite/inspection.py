@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 from .engines import environment
-from .machine import COMMAND, at_priority
+from .machine import COMMAND, with_class
 
 CLASSES = ("products", "normalisation", "element-wise", "movement", "other")
 _PRODUCTS = {"contract", "conv"}
@@ -29,11 +29,11 @@ def class_of(kernel: dict) -> str:
     return "movement" if ops <= _MOVE else "element-wise"
 
 
-def inspect(model: Path, threads: int, caches: Path, nice: int) -> dict:
+def inspect(model: Path, threads: int, caches: Path, realtime: bool) -> dict:
     """The raw report. Raises RuntimeError with what the command said."""
     run = subprocess.run(
-        at_priority(nice, str(COMMAND), "inspect", str(model / "model.onnx"), "--input",
-                    str(model / "inputs.npz"), "--threads", str(threads), "--json"),
+        with_class(realtime, str(COMMAND), "inspect", str(model / "model.onnx"), "--input",
+                   str(model / "inputs.npz"), "--threads", str(threads), "--json"),
         capture_output=True, text=True, env=environment(caches), timeout=1800)
     if run.returncode:
         raise RuntimeError(run.stderr.strip().splitlines()[-1] if run.stderr.strip()

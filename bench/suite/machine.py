@@ -60,20 +60,31 @@ def alone(lock: str) -> Iterator[None]:
         yield
 
 
-def at_priority(nice: int, *command: str) -> list[str]:
-    return ["nice", "-n", str(nice), *command] if nice else list(command)
+def make_realtime(process: int) -> None:
+    """Puts all threads of a process into the real-time class; raises PermissionError.
+
+    On a machine that others load, priorities are not enough: where no processor is
+    idle, ordinary threads that work together are often put on the same one.
+    """
+    for thread in os.listdir(f"/proc/{process}/task"):
+        os.sched_setscheduler(int(thread), os.SCHED_RR, os.sched_param(1))
 
 
-def limits(nice: int) -> dict:
+def with_class(realtime: bool, *command: str) -> list[str]:
+    """A command line that runs in the real-time class, if wanted."""
+    return ["chrt", "--rr", "1", *command] if realtime else list(command)
+
+
+def limits(realtime: bool) -> dict:
     """Peak and bandwidth as `limosa bench` measures them, by number of threads."""
-    run = subprocess.run(at_priority(nice, str(COMMAND), "bench", "--json"),
+    run = subprocess.run(with_class(realtime, str(COMMAND), "bench", "--json"),
                          capture_output=True, text=True)
     if run.returncode:
         raise RuntimeError(run.stderr.strip())
     return json.loads(run.stdout)
 
 
-def facts(note: str, nice: int = 0) -> dict:
+def facts(note: str, realtime: bool = False) -> dict:
     cpu = _cpuinfo()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     wanted = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
@@ -84,4 +95,4 @@ def facts(note: str, nice: int = 0) -> dict:
             "processors": len(os.sched_getaffinity(0)), "cache": cpu.get("cache size", ""),
             "features": [f for f in wanted if f in flags], "memory_bytes": memory,
             "system": f"{platform.system()} {platform.release()}", "commit": commit,
-            "note": note, **limits(nice)}
+            "note": note, **limits(realtime)}

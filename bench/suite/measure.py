@@ -18,7 +18,7 @@ from . import export, inspection
 from .case import Case
 from .engines import Engine, EngineError
 from .harness import ROOT
-from .machine import alone
+from .machine import alone, make_realtime
 from .rounds import difference, interleave, ratio
 from .store import TOLERANCE
 
@@ -34,7 +34,7 @@ class Plan:
     seconds: float = 5.0  # of each engine, over all rounds
     start_timeout: float = 900.0
     lock: str = ""  # a file that is locked while engines take turns
-    nice: int = 0  # of the engines while they take turns
+    realtime: bool = False  # scheduling of the engines while they take turns
 
 
 @contextmanager
@@ -59,7 +59,7 @@ def measure(case: Case, threads: int, plan: Plan, build: str, limits: dict,
         "base": case.family.base, "tags": list(case.family.tags), "sizes": case.sizes,
         "threads": threads, "precision": "f32", "model": export.key(case), "build": build,
         "time": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
-        "rounds": plan.rounds, "seconds": plan.seconds, "nice": plan.nice, "engines": {}}
+        "rounds": plan.rounds, "seconds": plan.seconds, "realtime": plan.realtime, "engines": {}}
     with _caches() as caches:
         if "limosa" in plan.engines:
             _start_cold(case, model, threads, plan, caches, record, say)
@@ -102,9 +102,9 @@ def _race(case: Case, model: Path, threads: int, plan: Plan, caches: Path, limit
             facts["cached_seconds" if "cold_seconds" in facts else "cold_seconds"] = (
                 engine.ready_seconds)
         say("taking turns")
-        for engine in running.values():
-            os.setpriority(os.PRIO_PGRP, engine.process.pid, plan.nice)
         with alone(plan.lock):
+            for engine in running.values() if plan.realtime else ():
+                make_realtime(engine.process.pid)
             record["load_before"] = round(os.getloadavg()[0], 2)
             times, failures = interleave({name: e.run for name, e in running.items()},
                                          plan.rounds, plan.seconds)
@@ -131,7 +131,7 @@ def _inspect(model: Path, threads: int, plan: Plan, caches: Path, limits: dict, 
     with np.load(model / "inputs.npz") as inputs:
         arrays = [*inputs.values(), *own.outputs().values()]
     try:
-        report = inspection.inspect(model, threads, caches, plan.nice)
+        report = inspection.inspect(model, threads, caches, plan.realtime)
         record["inspect"] = inspection.summarise(report, limits, sum(a.nbytes for a in arrays))
     except (RuntimeError, OSError, ValueError, subprocess.TimeoutExpired) as error:
         record["inspect_error"] = str(error)

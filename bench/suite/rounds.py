@@ -12,7 +12,7 @@ from typing import Callable, Sequence
 
 import numpy as np
 
-PAUSE = 0.03  # seconds until threads of the engine before, that spin, are asleep
+PAUSE = 0.1  # seconds until threads of the engine before, that spin for more work, sleep
 WARM_UPS = 3
 
 

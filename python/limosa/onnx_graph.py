@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import onnx_recurrent
 
 
 class TorchOps:
@@ -78,6 +79,13 @@ class TorchOps:
         flat = [p for d in reversed(range(half)) for p in (pads[d], pads[half + d])]
         mean = getattr(self.functional, f"avg_pool{half}d")
         return mean(self.functional.pad(x, flat), window, strides) * float(np.prod(window))
+
+    def scan(self, step, state, xs, reverse):
+        ys = []
+        for x in reversed(xs) if reverse else xs:
+            state, y = step(state, x)
+            ys.append(y)
+        return state, self.torch.stack(ys[::-1] if reverse else ys)
 
     def slice(self, x, slices):
         for axis, part in enumerate(slices):
@@ -148,6 +156,9 @@ class JaxOps:
         padding = [(0, 0), (0, 0), *zip(pads[:half], pads[half:])]
         return self.lax.reduce_window(x, 0.0, self.lax.add, (1, 1, *window), (1, 1, *strides),
                                       padding)
+
+    def scan(self, step, state, xs, reverse):
+        return self.lax.scan(step, state, xs, reverse=reverse)
 
     def slice(self, x, slices):
         return x[slices]
@@ -337,6 +348,7 @@ NODES = {
         ops, node, ops.array(x) * ops.array(x), *axes)),
     "Shape": lambda ops, node, x: np.array(x.shape, np.int64),
     "ReduceMax": _reduce("max"), "ReduceMin": _reduce("min"),
+    **onnx_recurrent.ROWS,
 }
 
 

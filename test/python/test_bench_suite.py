@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -228,7 +229,6 @@ def test_the_roofline_of_a_model():
     ("onnxruntime", {"graph_optimization_level": "ORT_ENABLE_ALL", "intra_op_num_threads": 1}),
     ("openvino", {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY",
                   "INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1}),
-    ("torch", {"float32_matmul_precision": "highest", "threads": 1, "source": "torch module"}),
     ("jax", {"matmul_precision": "highest", "processors": 1})])
 def test_settings_of_the_engines(tmp_path, monkeypatch, engine, expected):
     pytest.importorskip(engine)
@@ -249,6 +249,33 @@ def test_settings_of_the_engines(tmp_path, monkeypatch, engine, expected):
         running.close()
 
 
+@pytest.mark.parametrize("broken, expected", [
+    ((), {"freezing": True, "max_autotune": True, "cpp_wrapper": True}),
+    (("cpp_wrapper",), {"freezing": True, "max_autotune": True, "cpp_wrapper": False})])
+def test_torch_takes_the_best_compiler_settings_that_work(monkeypatch, broken, expected):
+    torch = pytest.importorskip("torch")
+    monkeypatch.syspath_prepend(str(ROOT / "python" / "limosa"))
+    import bench_peers
+
+    def compiled(module, dynamic, options):
+        def run(*inputs):
+            if any(options[name] for name in broken):
+                raise RuntimeError("no C++ compiler")
+            return module(*inputs)
+        return run
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    case = next(c for c in table.all_cases() if c.name == "product-odd-127x129x131")
+    options = SimpleNamespace(threads=torch.get_num_threads(), model="",
+                              torch_module=f"{ROOT / 'bench/suite/torch_module.py'}:{case.name}")
+    engine = bench_peers.Torch(options, case.feeds())
+    assert engine.settings["torch.compile"] == expected
+    assert engine.settings["source"] == "torch module"
+    assert engine.settings["float32_matmul_precision"] == "highest"
+    assert ("failures" in engine.settings) == bool(broken)
+    assert [tuple(r.shape) for r in engine.run()] == [(127, 131)]
+
+
 def test_an_engine_says_why_it_can_not(tmp_path):
     from suite.engines import Engine, EngineError
 
@@ -256,3 +283,27 @@ def test_an_engine_says_why_it_can_not(tmp_path):
     (tmp_path / "model.onnx").write_bytes(b"no model")
     with pytest.raises(EngineError):
         Engine("onnxruntime", tmp_path, 1, tmp_path)
+
+
+@pytest.mark.parametrize("kind, layers, bidirectional", [
+    ("LSTM", 1, False), ("LSTM", 2, True), ("GRU", 2, True)])
+@pytest.mark.parametrize("framework", ["torch", "jax"])
+def test_recurrent_nodes_translate(tmp_path, monkeypatch, kind, layers, bidirectional, framework):
+    """python/limosa/onnx_recurrent.py against onnxruntime."""
+    pytest.importorskip(framework)
+    pytest.importorskip("torch")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    monkeypatch.setenv("LIMOSA_BENCH_CACHE", str(tmp_path))
+    monkeypatch.syspath_prepend(str(ROOT / "python" / "limosa"))
+    import onnx_graph
+
+    family = Family("cell", "lstm", (Input("x", (5, "batch", 6)),),
+                    dict(width=6, hidden=4, layers=layers, cell=kind, bidirectional=bidirectional),
+                    (dict(batch=3),))
+    case = family.cases()[0]
+    path, feeds = str(export.export(case) / "model.onnx"), case.feeds()
+    expected = onnxruntime.InferenceSession(path).run(["y"], feeds)[0]
+    graph = onnx_graph.OnnxGraph(path, feeds)
+    ops = onnx_graph.TorchOps() if framework == "torch" else onnx_graph.JaxOps()
+    found = graph.bind(ops)(*(ops.array(feeds[name]) for name in graph.input_names))[0]
+    np.testing.assert_allclose(np.asarray(found), expected, rtol=1e-4, atol=1e-5)
