@@ -146,6 +146,6 @@ def compare(record: dict) -> None:
         return
     for entry in peers.values():
         entry.update(ratio(own, entry))
-    fastest = min(peers, key=lambda n: peers[n]["median"])
+    fastest = min(peers, key=lambda n: peers[n]["ratio"])
     record.update(fastest=fastest, ratio=peers[fastest]["ratio"], low=peers[fastest]["low"],
                   high=peers[fastest]["high"])

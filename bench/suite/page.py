@@ -20,7 +20,7 @@ h1{font-size:1.6em;margin-bottom:.2em}h2{font-size:1.25em;margin-top:2.2em;borde
 h3{font-size:1.05em;margin-top:1.6em}p{max-width:56em}
 table{border-collapse:collapse;font-size:.88em;margin:.6em 0}
 th,td{padding:.2em .7em;border-bottom:1px solid #e3e6eb;text-align:left;vertical-align:top}
-th{background:#eef2f7}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
+th{background:#eef2f7}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 svg{max-width:100%;height:auto}svg text{font:12.5px system-ui,sans-serif;fill:#223;white-space:pre}
 svg text.small{font-size:11px;fill:#667}svg text.inside{font-size:10.5px;fill:#fff}
 .cards{display:flex;flex-wrap:wrap;gap:1em;margin:1em 0}
@@ -53,6 +53,10 @@ def megabytes(value: float) -> str:
 
 def seconds(value: float | None) -> str:
     return "" if value is None else f"{value:.2f} s" if value >= 0.1 else f"{1e3 * value:.1f} ms"
+
+
+def short(text: str, limit: int = 60) -> str:
+    return text if len(text) <= limit else text[:limit - 1].rstrip(" ,") + "\u2026"
 
 
 def percent(value: float | None) -> str:
@@ -114,7 +118,7 @@ def _kernels(records: list[dict], count: int = 5) -> str:
         found = record["inspect"]
         html += f'<h3>{escape(record["case"])}: ratio {record["ratio"]:.2f}</h3>\n'
         html += table(["kernel", "ops", "nodes", "class", "launches", "time", "share", "of roof"],
-                      [[k["template"], k["ops"][:60], k["nodes"][:60], k["class"],
+                      [[k["template"], short(k["ops"]), short(k["nodes"]), k["class"],
                         f'{k["launches"]:.0f}', milliseconds(k["seconds"]),
                         percent(k["seconds"] / found["run_seconds"]), percent(k["of_roof"])]
                        for k in found["kernels"][:6]], 4)
@@ -174,10 +178,11 @@ def _machine(facts: dict) -> str:
     return html
 
 
-READING = """<p>A <b>ratio</b> is the median time of the fastest of the other engines over Limosa's:
-above 1 Limosa is faster, below 1 it is slower. The engines take turns in rounds, each in a process
-of its own; the line through a dot is where the ratios of eight rounds of ten lie. Where it crosses
-1, the rounds do not agree on who is faster, and the dot is grey. All engines compute in f32 with
+READING = """<p>A <b>ratio</b> is the time of the fastest of the other engines over Limosa's: above 1
+Limosa is faster, below 1 it is slower. The engines take turns in rounds, each in a process of its
+own; a round compares medians, the dot is the median round, and the line through it is where eight
+rounds of ten lie. Where the line crosses 1, the rounds do not agree on who is faster, and the dot is
+grey. All engines compute in f32 with
 the same number of threads, each at the settings listed at the end. Worst cases come first.</p>
 """
 

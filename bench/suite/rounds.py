@@ -66,10 +66,13 @@ def interleave(engines: dict[str, Run], rounds: int, seconds: float,
 
 
 def ratio(own: dict, peer: dict) -> dict:
-    """How many times longer a peer takes: of the medians, and where the rounds lie."""
+    """How many times longer a peer takes: the median of the rounds' ratios, and their interval.
+
+    Not the ratio of the medians over all rounds: load that comes and goes would be in it.
+    """
     rounds = [p / o for o, p in zip(own["round_medians"], peer["round_medians"])]
-    low, high = np.quantile(rounds, [0.1, 0.9])
-    return {"ratio": peer["median"] / own["median"], "low": float(low), "high": float(high)}
+    low, middle, high = np.quantile(rounds, [0.1, 0.5, 0.9])
+    return {"ratio": float(middle), "low": float(low), "high": float(high)}
 
 
 def difference(own: dict, other: dict) -> float:

@@ -70,8 +70,10 @@ class OpenVino:
         self.settings = {**self.SETTINGS, "INFERENCE_NUM_THREADS": options.threads}
         compiled = openvino.Core().compile_model(options.model, "CPU", self.settings)
         self.request = compiled.create_infer_request()
-        self.inputs = [inputs[port.any_name] for port in compiled.inputs]
-        self.names = [port.any_name for port in compiled.outputs]
+        # A port has all names that the graph's tensors had before they became one.
+        self.inputs = [inputs[next(n for n in port.names if n in inputs)]
+                       for port in compiled.inputs]
+        self.names = [sorted(port.names) for port in compiled.outputs]
         chosen = str(compiled.get_property("INFERENCE_PRECISION_HINT"))
         if not re.search("f32|float", chosen):
             raise RuntimeError(f"OpenVINO chose {chosen} though f32 was asked for")
@@ -227,7 +229,9 @@ def serve(options):
     peer = PEERS[options.peer](options, inputs)
     results = peer.run()
     ready = time.perf_counter() - getattr(peer, "start", start)
-    np.savez(options.outputs, **{n: np.asarray(r) for n, r in zip(peer.names, results)})
+    np.savez(options.outputs, **{
+        name: np.asarray(result) for names, result in zip(peer.names, results)
+        for name in ([names] if isinstance(names, str) else names)})
     say(version=version(options.peer), settings=peer.settings, ready_seconds=ready,
         base_bytes=base)
     for line in sys.stdin:

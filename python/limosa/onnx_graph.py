@@ -80,6 +80,17 @@ class TorchOps:
         mean = getattr(self.functional, f"avg_pool{half}d")
         return mean(self.functional.pad(x, flat), window, strides) * float(np.prod(window))
 
+    def conv_transpose(self, x, w, b, strides, pads, dilations, groups, extra):
+        half = len(strides)
+        if pads[:half] != pads[half:]:
+            raise NotImplementedError("ConvTranspose with uneven pads")
+        conv = getattr(self.functional, f"conv_transpose{half}d")
+        return conv(x, w, b, strides, pads[:half], extra, groups, dilations)
+
+    def pad(self, x, low, high, value):
+        flat = [p for d in reversed(range(x.ndim)) for p in (low[d], high[d])]
+        return self.functional.pad(x, flat, value=value)
+
     def scan(self, step, state, xs, reverse):
         ys = []
         for x in reversed(xs) if reverse else xs:
@@ -157,6 +168,21 @@ class JaxOps:
         return self.lax.reduce_window(x, 0.0, self.lax.add, (1, 1, *window), (1, 1, *strides),
                                       padding)
 
+    def conv_transpose(self, x, w, b, strides, pads, dilations, groups, extra):
+        half = len(strides)
+        takes, gives, *window = w.shape
+        w = w.reshape(groups, takes // groups, gives, *window).swapaxes(1, 2)
+        w = self.np.flip(w.reshape(groups * gives, takes // groups, *window), range(2, 2 + half))
+        reach = [d * (k - 1) for d, k in zip(dilations, window)]
+        padding = [(reach[i] - pads[i], reach[i] - pads[half + i] + extra[i]) for i in range(half)]
+        y = self.lax.conv_general_dilated(
+            x, w, [1] * half, padding, lhs_dilation=strides, rhs_dilation=dilations,
+            feature_group_count=groups, precision=self.lax.Precision.HIGHEST)
+        return y if b is None else y + b.reshape((1, -1) + (1,) * half)
+
+    def pad(self, x, low, high, value):
+        return self.np.pad(x, list(zip(low, high)), constant_values=value)
+
     def scan(self, step, state, xs, reverse):
         return self.lax.scan(step, state, xs, reverse=reverse)
 
@@ -187,6 +213,25 @@ def _conv(ops, node, x, w, b=None):
     return ops.conv(ops.array(x), ops.array(w), None if b is None else ops.array(b),
                     node.get("strides", [1] * half), node.get("pads", [0] * 2 * half),
                     node.get("dilations", [1] * half), node.get("group", 1))
+
+
+def _conv_transpose(ops, node, x, w, b=None):
+    half = w.ndim - 2
+    if node.get("auto_pad", "NOTSET") != "NOTSET" or node.get("output_shape"):
+        raise NotImplementedError("ConvTranspose with auto_pad or output_shape")
+    return ops.conv_transpose(
+        ops.array(x), ops.array(w), None if b is None else ops.array(b),
+        node.get("strides", [1] * half), node.get("pads", [0] * 2 * half),
+        node.get("dilations", [1] * half), node.get("group", 1),
+        node.get("output_padding", [0] * half))
+
+
+def _pad(ops, node, x, pads, value=None, axes=None):
+    if node.get("mode", "constant") != "constant" or axes is not None or min(pads) < 0:
+        raise NotImplementedError("Pad other than with a constant on all axes")
+    rank = x.ndim
+    return ops.pad(ops.array(x), pads[:rank].tolist(), pads[rank:].tolist(),
+                   0 if value is None else value.item())
 
 
 def _max_pool(ops, node, x):
@@ -339,7 +384,10 @@ NODES = {
                                                node.get("axis", 0) % x.ndim),
     "Flatten": lambda ops, node, x: x.reshape(
         (int(np.prod(x.shape[:node.get("axis", 1)])), -1)),
-    "Conv": _conv, "MaxPool": _max_pool, "AveragePool": _average_pool,
+    "ConstantOfShape": lambda ops, node, shape: np.full(shape.tolist(), node["array"][0]),
+    "Mod": lambda ops, node, a, b: ops.call("fmod" if node.get("fmod") else "remainder",
+                                            ops.array(a), ops.array(b)),
+    "Conv": _conv, "ConvTranspose": _conv_transpose, "Pad": _pad, "MaxPool": _max_pool, "AveragePool": _average_pool,
     "Gemm": _gemm, "GlobalAveragePool": _global_pool,
     "LayerNormalization": _layer_norm, "BatchNormalization": _batch_norm, "Reshape": _reshape,
     "Squeeze": _squeeze, "Unsqueeze": _unsqueeze, "Slice": _slice, "Split": _split,
@@ -374,6 +422,10 @@ class OnnxGraph:
             if node.op_type == "Constant":
                 self.constants[node.output[0]] = numpy_helper.to_array(attributes["value"])
                 continue
+            if node.op_type == "ConstantOfShape":
+                value = attributes.get("value")
+                attributes["array"] = (np.zeros(1, np.float32) if value is None
+                                       else numpy_helper.to_array(value))
             if "to" in attributes:
                 attributes["numpy_type"] = onnx.helper.tensor_dtype_to_np_dtype(attributes["to"])
             self.nodes.append((NODES[node.op_type], attributes, list(node.input),

@@ -307,3 +307,38 @@ def test_recurrent_nodes_translate(tmp_path, monkeypatch, kind, layers, bidirect
     ops = onnx_graph.TorchOps() if framework == "torch" else onnx_graph.JaxOps()
     found = graph.bind(ops)(*(ops.array(feeds[name]) for name in graph.input_names))[0]
     np.testing.assert_allclose(np.asarray(found), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("node, attributes, shape, constants", [
+    ("ConvTranspose", dict(strides=[2, 3], pads=[1, 0, 1, 0], output_padding=[1, 0], group=2),
+     (1, 4, 5, 6), [(4, 3, 3, 2), (6,)]),
+    ("ConvTranspose", dict(dilations=[2, 2]), (2, 3, 4, 4), [(3, 2, 2, 3)]),
+    ("Pad", {}, (2, 3), [np.array([0, 1, 2, 0]), np.array(0.5, np.float32)]),
+    ("Mod", dict(fmod=1), (7,), [np.array(0.3, np.float32)])])
+@pytest.mark.parametrize("framework", ["torch", "jax"])
+def test_nodes_translate(tmp_path, monkeypatch, node, attributes, shape, constants, framework):
+    """Rows of python/limosa/onnx_graph.py against onnxruntime."""
+    pytest.importorskip(framework)
+    onnx = pytest.importorskip("onnx")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    monkeypatch.syspath_prepend(str(ROOT / "python" / "limosa"))
+    import onnx_graph
+
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(shape, np.float32)
+    values = [rng.standard_normal(c, np.float32) if isinstance(c, tuple) else c for c in constants]
+    weights = [onnx.numpy_helper.from_array(v, f"w{i}") for i, v in enumerate(values)]
+    real = onnx.TensorProto.FLOAT
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node(node, ["x", *(w.name for w in weights)], ["y"], **attributes)], "g",
+        [onnx.helper.make_tensor_value_info("x", real, shape)],
+        [onnx.helper.make_tensor_value_info("y", real, None)], weights)
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)],
+                                   ir_version=8)
+    path = str(tmp_path / "model.onnx")
+    onnx.save(model, path)
+    expected = onnxruntime.InferenceSession(path).run(["y"], {"x": x})[0]
+    translated = onnx_graph.OnnxGraph(path, {"x": x})
+    ops = onnx_graph.TorchOps() if framework == "torch" else onnx_graph.JaxOps()
+    found = translated.bind(ops)(ops.array(x))[0]
+    np.testing.assert_allclose(np.asarray(found), expected, rtol=1e-4, atol=1e-5)

@@ -8,6 +8,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <fmt/format.h>
@@ -39,7 +40,9 @@ struct Findings {
   std::vector<std::pair<std::string, double>> Passes;
 };
 
-constexpr unsigned ProfiledRuns = 5;
+/// Short models run more often, so that one stall of the machine is not seen.
+constexpr unsigned LeastRuns = 5, MostRuns = 200;
+constexpr double ProfiledSeconds = 0.5;
 
 Status gather(InspectOptions &Options, Findings &F) {
   Progress Bar;
@@ -53,6 +56,7 @@ Status gather(InspectOptions &Options, Findings &F) {
 
   const fb::Program &P = Model.program();
   std::shared_ptr<const runtime::Profile> Recorded;
+  unsigned Runs = LeastRuns;
   if (!Options.Static) {
     std::vector<NamedTensor> Arguments;
     if (Status S =
@@ -63,20 +67,26 @@ Status gather(InspectOptions &Options, Findings &F) {
     Bar.show("running the model");
     if (Status S = blameSizes(Model.runOnly(Arguments), F.Assumed))
       return S;
+    auto Start = std::chrono::steady_clock::now();
+    if (Status S = Model.runOnly(Arguments))
+      return S;
+    std::chrono::duration<double> Once =
+        std::chrono::steady_clock::now() - Start;
+    Runs = unsigned(std::clamp(ProfiledSeconds / Once.count(),
+                               double(LeastRuns), double(MostRuns)));
     if (Status S = Model.instance().startProfile())
       return S;
-    for (unsigned Run = 0; Run < ProfiledRuns; ++Run)
+    for (unsigned Run = 0; Run < Runs; ++Run)
       if (Status S = Model.runOnly(Arguments))
         return S;
     Recorded = Model.instance().stopProfile();
     for (const runtime::RunRecord &R : Recorded->Runs)
-      F.Seconds += double(R.End - R.Begin) * 1e-9 / ProfiledRuns;
+      F.Seconds += double(R.End - R.Begin) * 1e-9 / Runs;
     for (uint32_t D = 0; P.devices() && D < P.devices()->size(); ++D)
       F.Arena += Model.instance().arenaBytes(D);
     F.Peak = findPeak(P, Model.entryTable(), Model.symbols());
   }
-  F.Kernels =
-      summariseKernels(P, Model.entryTable(), Recorded.get(), ProfiledRuns);
+  F.Kernels = summariseKernels(P, Model.entryTable(), Recorded.get(), Runs);
   std::sort(F.Kernels.begin(), F.Kernels.end(),
             [](auto &A, auto &B) { return A.Seconds > B.Seconds; });
   for (uint32_t C = 0; P.constants() && C < P.constants()->size(); ++C)
