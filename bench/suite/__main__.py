@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import signal
 import sys
 import time
 from pathlib import Path
@@ -145,6 +146,7 @@ def main() -> int:
                              help="puts engines into the real-time class while they take turns")
         command.add_argument("--note", default="", help="is shown on the page")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # engines end, caches are removed
     return options.function(options)
 
 

@@ -42,7 +42,10 @@ def _caches() -> Iterator[Path]:
     """Empty compile caches, so that what is called cold is cold; removed at the end."""
     parent = export.cache_folder()
     parent.mkdir(parents=True, exist_ok=True)
-    path = Path(tempfile.mkdtemp(prefix="run-", dir=parent))
+    for left in parent.glob("run-*-*"):  # by runs that were killed
+        if not Path("/proc", left.name.split("-")[1]).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    path = Path(tempfile.mkdtemp(prefix=f"run-{os.getpid()}-", dir=parent))
     try:
         yield path
     finally:

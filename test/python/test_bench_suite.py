@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "bench"))
 
-from suite import export, inspection, page, rounds, scores, store, table  # noqa: E402
+from suite import export, inspection, measure, page, rounds, scores, store, table  # noqa: E402
 from suite.case import Family, Input  # noqa: E402
 from suite.measure import compare  # noqa: E402
 from suite.networks import NETWORKS  # noqa: E402
@@ -120,6 +120,16 @@ def test_engines_take_turns_and_one_that_fails_leaves():
     assert calls[:3] == ["a", "b", "c"]
     turns = [c for c in calls[3:] if c != "c"]
     assert {tuple(turns[i:i + 2]) for i in range(0, 8, 2)} == {("a", "b"), ("b", "a")}
+
+
+def test_caches_of_a_run_are_removed_and_those_of_killed_runs(tmp_path, monkeypatch):
+    monkeypatch.setenv("LIMOSA_BENCH_CACHE", str(tmp_path))
+    left = tmp_path / "run-999999999-x"  # no process has this number
+    left.mkdir()
+    with pytest.raises(KeyboardInterrupt), measure._caches() as caches:
+        assert caches.is_dir() and not left.exists()
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_differences_of_outputs():
