@@ -44,6 +44,50 @@ Value CoreBuilder::broadcastTo(Value V, Exprs Shape) {
   return broadcast(V, Shape, Targets);
 }
 
+/// What sizes that differ by their expressions broadcast to. When the program
+/// runs they are all equal or 1; so it is the largest, but 0 if one of them is.
+static DimExpr commonSize(std::vector<DimExpr> Sizes) {
+  llvm::sort(Sizes);
+  Sizes.erase(std::unique(Sizes.begin(), Sizes.end()), Sizes.end());
+  if (Sizes.size() == 1)
+    return Sizes[0];
+  DimExpr Most = Sizes[0], Least(1);
+  for (const DimExpr &Size : Sizes) {
+    Most = DimExpr::max(Most, Size);
+    Least = DimExpr::min(Least, Size);
+  }
+  return Most * Least;
+}
+
+/// Adds those of the sizes that E is the common size of (commonSize).
+static void addSizes(const DimExpr &E, std::vector<DimExpr> &Out) {
+  auto Args = [](const DimAtom &A, DimAtomKind Kind) {
+    std::vector<DimExpr> Found, Open = A.Args;
+    if (A.Kind != Kind)
+      return Found;
+    while (!Open.empty()) {
+      DimExpr Arg = Open.back();
+      Open.pop_back();
+      const auto &Terms = Arg.terms();
+      if (Terms.size() == 1 && Terms[0].Coefficient == 1 &&
+          Terms[0].Factors.size() == 1 && Terms[0].Factors[0]->Kind == Kind)
+        llvm::append_range(Open, Terms[0].Factors[0]->Args);
+      else
+        Found.push_back(Arg);
+    }
+    return Found;
+  };
+  if (E.terms().size() == 1 && E.terms()[0].Factors.size() == 2)
+    for (unsigned K = 0; K < 2; ++K) {
+      auto Sizes = Args(*E.terms()[0].Factors[K], DimAtomKind::Max);
+      if (Sizes.empty() || !(commonSize(Sizes) == E))
+        continue;
+      llvm::append_range(Out, Sizes);
+      return;
+    }
+  Out.push_back(E);
+}
+
 Dims CoreBuilder::broadcastShapes(ArrayRef<Dims> Shapes) {
   size_t Rank = 0;
   for (const Dims &S : Shapes)
@@ -55,12 +99,15 @@ Dims CoreBuilder::broadcastShapes(ArrayRef<Dims> Shapes) {
       const DimExpr &E = S[I];
       if (E == D || E.isConstant(1))
         continue;
-      // A known size other than 1 decides; two unknown sizes that differ are
-      // equal or one of them is 1 when the program runs.
-      if (D.isConstant(1) || (E.constant() && !D.constant()))
+      // A known size other than 1 decides.
+      if (D.isConstant(1) || (E.constant() && !D.constant())) {
         D = E;
-      else if (!D.constant())
-        D = DimExpr::max(D, E);
+      } else if (!D.constant()) {
+        std::vector<DimExpr> Sizes;
+        addSizes(D, Sizes);
+        addSizes(E, Sizes);
+        D = commonSize(std::move(Sizes));
+      }
     }
   return Out;
 }
