@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "../unit/Runtime/TouchAll.h"
 #include "limosa/Runtime/Context.h"
 #include "limosa/Runtime/Instance.h"
 #include "limosa/Runtime/LimFile.h"
@@ -26,27 +27,6 @@ static void *allocate(void *, uint64_t Bytes, uint64_t Alignment) {
   return Memory;
 }
 
-/// Reads and writes all that it is given; what it allocates is small.
-static int32_t touchAll(const limosa_operator_call *C) {
-  static volatile uint8_t Sum = 0;
-  auto Read = [](const limosa_operator_tensor *T) {
-    for (uint64_t I = 0; T && T->data && I < T->bytes; ++I)
-      Sum = Sum + static_cast<const uint8_t *>(T->data)[I];
-  };
-  for (uint32_t A = 0; A < C->attribute_count; ++A)
-    Read(C->attributes[A]->tensor);
-  for (uint32_t O = 0; O < C->output_count; ++O) {
-    const limosa_operator_tensor *T = C->outputs[O];
-    const int64_t Dims[LIMOSA_MAX_RANK] = {3, 2, 1};
-    if (!T->data && !C->allocate(C, O, T->rank, Dims))
-      return LIMOSA_STATUS_FAILED;
-    std::memset(T->data, 1, T->bytes);
-  }
-  for (uint32_t I = 0; I < C->input_count; ++I)
-    Read(C->inputs[I]);
-  return LIMOSA_STATUS_OK;
-}
-
 static const std::shared_ptr<Context> &context() {
   static std::shared_ptr<Context> Ctx = [] {
     limosa_context_options Options = {};
@@ -55,13 +35,7 @@ static const std::shared_ptr<Context> &context() {
     Options.free = [](void *, void *Memory, uint64_t) { std::free(Memory); };
     Status S;
     auto Made = Context::create(Options, S);
-    limosa_operator Op = {};
-    Op.size = sizeof(Op);
-    Op.domain = "test";
-    Op.name = "Op";
-    Op.infer = [](const limosa_operator_shapes *) { return 0; };
-    Op.run = touchAll;
-    if (!Made || Made->operators().add(Op))
+    if (!Made || Made->operators().add(test::touchAllOperator()))
       abort();
     return Made;
   }();

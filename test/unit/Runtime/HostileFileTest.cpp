@@ -1,6 +1,7 @@
 //===- HostileFileTest.cpp - Damaged and malicious .lim files -------------===//
 
 #include "ProgramBuilder.h"
+#include "TouchAll.h"
 
 #include <gtest/gtest.h>
 
@@ -85,29 +86,6 @@ std::vector<uint8_t> everything() {
   return B.bytes();
 }
 
-/// Reads and writes all that it is given.
-int32_t touchAll(const limosa_operator_call *C) {
-  static volatile uint8_t Sum = 0;
-  auto Read = [](const limosa_operator_tensor *T) {
-    for (uint64_t I = 0; T && T->data && I < T->bytes; ++I)
-      Sum = Sum + static_cast<const uint8_t *>(T->data)[I];
-  };
-  for (uint32_t I = 0; I < C->input_count; ++I)
-    Read(C->inputs[I]);
-  for (uint32_t A = 0; A < C->attribute_count; ++A)
-    Read(C->attributes[A]->tensor);
-  for (uint32_t O = 0; O < C->output_count; ++O) {
-    const limosa_operator_tensor *T = C->outputs[O];
-    std::vector<int64_t> Dims(T->rank, 3);
-    if (!T->data && !C->allocate(C, O, T->rank, Dims.data()))
-      return LIMOSA_STATUS_FAILED;
-    std::memset(T->data, 1, T->bytes);
-  }
-  for (uint32_t I = 0; I < C->input_count; ++I)
-    Read(C->inputs[I]);
-  return LIMOSA_STATUS_OK;
-}
-
 /// Does with a file what tools do, short of running its code.
 void use(const std::shared_ptr<const LimFile> &File,
          const std::shared_ptr<Context> &Ctx) {
@@ -152,13 +130,7 @@ protected:
     Status S;
     Ctx = Context::create(Options, S);
     ASSERT_TRUE(Ctx) << S.message();
-    limosa_operator Op = {};
-    Op.size = sizeof(Op);
-    Op.domain = "test";
-    Op.name = "Op";
-    Op.infer = [](const limosa_operator_shapes *) { return 0; };
-    Op.run = touchAll;
-    ASSERT_TRUE(Ctx->operators().add(Op).ok());
+    ASSERT_TRUE(Ctx->operators().add(touchAllOperator()).ok());
     Good = everything();
   }
   std::shared_ptr<Context> Ctx;
