@@ -69,7 +69,8 @@ std::string Cache::path(const std::string &Key) const {
   return Folder + "/" + Key + ".lim";
 }
 
-std::shared_ptr<const LimFile> Cache::lookup(const std::string &Key) const {
+std::shared_ptr<const LimFile> Cache::lookup(const std::string &Key,
+                                             const std::string &Model) const {
   std::string Path = path(Key);
   struct stat Info;
   if (stat(Path.c_str(), &Info) != 0)
@@ -78,7 +79,7 @@ std::shared_ptr<const LimFile> Cache::lookup(const std::string &Key) const {
   if (Info.st_uid != getuid() && Info.st_uid != 0)
     return nullptr;
   Status S;
-  auto File = LimFile::open(Path, S, /*CheckData=*/true);
+  auto File = LimFile::open(Path, S, /*CheckData=*/true, Model);
   if (!File) {
     if (S.code() == LIMOSA_STATUS_CORRUPT ||
         S.code() == LIMOSA_STATUS_UNSUPPORTED)

@@ -85,7 +85,8 @@ CachedModel limosa::runtime::loadOrCompile(
     return Result;
   Result.Path = C.path(Key);
   Result.FromCache = true;
-  if ((Result.File = C.lookup(Key)))
+  const std::string Model = Options.model_path;
+  if ((Result.File = C.lookup(Key, Model)))
     return Result;
 
   std::string Temporary;
@@ -94,7 +95,7 @@ CachedModel limosa::runtime::loadOrCompile(
     return Result;
   // One lock for all keys that begin alike: no file per entry is left behind.
   FileLock Lock(C.folder() + "/lock-" + Key.substr(0, 2));
-  if ((Result.File = C.lookup(Key)))
+  if ((Result.File = C.lookup(Key, Model)))
     return Result;
   Result.FromCache = false;
   limosa_compile_options ToFile = Options;
@@ -106,7 +107,7 @@ CachedModel limosa::runtime::loadOrCompile(
     return Result;
   }
   // Opened before it is published: with a tiny limit it may be gone after.
-  Result.File = LimFile::open(Temporary, S);
+  Result.File = LimFile::open(Temporary, S, /*CheckData=*/false, Model);
   if (!Result.File) {
     unlink(Temporary.c_str());
     return Result;

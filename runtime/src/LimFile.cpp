@@ -47,7 +47,8 @@ Status systemError(const std::string &What, const std::string &Path) {
 } // namespace
 
 std::shared_ptr<const LimFile> LimFile::open(const std::string &Path, Status &S,
-                                             bool CheckData) {
+                                             bool CheckData,
+                                             const std::string &Model) {
   int Descriptor = ::open(Path.c_str(), O_RDONLY | O_CLOEXEC);
   if (Descriptor < 0) {
     S = systemError("open", Path);
@@ -76,7 +77,7 @@ std::shared_ptr<const LimFile> LimFile::open(const std::string &Path, Status &S,
     S = Status(S.code(), "'" + Path + "': " + S.message());
     return nullptr;
   }
-  const_cast<LimFile &>(*File).Name = Path;
+  const_cast<LimFile &>(*File).Name = Model.empty() ? Path : Model;
   return File;
 }
 

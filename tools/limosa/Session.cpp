@@ -182,7 +182,9 @@ openFile(ModelOptions &Options, Progress &Bar, bool &FromCache, Status &S) {
     limosa_compile_options ToFile = Request;
     ToFile.output_path = Path;
     S = compileModel(ToFile, Bar);
-    auto Opened = S ? nullptr : runtime::LimFile::open(Path, S);
+    auto Opened =
+        S ? nullptr
+          : runtime::LimFile::open(Path, S, /*CheckData=*/false, Options.Path);
     unlink(Path); // stays mapped
     return Opened;
   }

@@ -30,8 +30,9 @@ public:
   std::string path(const std::string &Key) const;
 
   /// Opens the entry and notes that it was used. Null if there is none; a
-  /// damaged one is removed.
-  std::shared_ptr<const LimFile> lookup(const std::string &Key) const;
+  /// damaged one is removed. `Model` is its name in messages.
+  std::shared_ptr<const LimFile> lookup(const std::string &Key,
+                                        const std::string &Model = "") const;
   /// Makes the folder and the name under which the compiler is to write an
   /// entry before `publish`. Unique to this call.
   Status prepare(const std::string &Key, std::string &TemporaryPath) const;

@@ -74,9 +74,11 @@ class LimFile {
 public:
   /// Maps the file at `Path`. With `CheckData` the constants' checksum is
   /// compared as well, which reads all of them. On failure returns null and
-  /// sets `S`.
+  /// sets `S`. `Model` is what to call it in messages if `Path` is a name that
+  /// the user has not given.
   static std::shared_ptr<const LimFile> open(const std::string &Path, Status &S,
-                                             bool CheckData = false);
+                                             bool CheckData = false,
+                                             const std::string &Model = "");
   /// The same for bytes in memory, which must outlive the file and should be
   /// 64-byte aligned (constants are used in place). `Release`, if given, is
   /// called when the file is closed.
@@ -90,7 +92,7 @@ public:
   const fb::Program &program() const { return *Program; }
   std::span<const uint8_t> code(const fb::Executable &E) const;
   std::span<const uint8_t> data(const fb::Constant &C) const;
-  /// For messages: the path, or "<memory>".
+  /// For messages: the path of this file or of its model, or "<memory>".
   const std::string &name() const { return Name; }
 
 private:

@@ -153,6 +153,23 @@ TEST_F(CacheTest, ReportsTheFirstError) {
   EXPECT_EQ(S.code(), LIMOSA_STATUS_NOT_FOUND);
 }
 
+TEST_F(CacheTest, ErrorsOfLoadingNameTheModel) {
+  ProgramBuilder B("npu");
+  std::string M = Folder / "far.onnx";
+  auto Bytes = B.bytes();
+  write(M, {reinterpret_cast<char *>(Bytes.data()), Bytes.size()});
+  Status S;
+  auto Ctx = Context::create({}, S);
+  ASSERT_TRUE(Ctx) << S.message();
+  for (bool FromCache : {false, true}) {
+    CachedModel Model = load(cache(), M);
+    EXPECT_EQ(Model.FromCache, FromCache);
+    EXPECT_FALSE(Module::load(Ctx, Model.File, S));
+    EXPECT_EQ(S.message(), M + ": the model needs the device 'npu', which is "
+                               "not here: load its plug-in first");
+  }
+}
+
 TEST_F(CacheTest, KeysDependOnWhatMatters) {
   std::string M = model("a");
   std::set<std::string> Keys;
