@@ -1,6 +1,7 @@
 //===- Normalize.cpp - StringNormalizer -----------------------------------===//
 
 #include "Call.h"
+#include "limosa/Support/Utf8.h"
 #include "limosa/limosa.h"
 
 #include <clocale>
@@ -8,6 +9,7 @@
 #include <unordered_set>
 #include <vector>
 
+using namespace limosa;
 using namespace limosa::host;
 
 namespace {
@@ -22,17 +24,16 @@ public:
       freelocale(Locale);
   }
 
+  /// Bytes that are no character stay as they are.
   std::string change(std::string_view Text, bool Upper) const {
     std::string Out;
     for (size_t At = 0; At < Text.size();) {
-      char32_t C;
-      size_t Bytes = decode(Text.substr(At), C);
-      char32_t Changed = C < 0x80 || (Bytes > 1 && Locale) ? turn(C, Upper) : C;
-      if (!Bytes || Changed == C)
-        Out.append(Text.substr(At, std::max<size_t>(Bytes, 1)));
+      const size_t From = At;
+      auto C = nextUtf8(Text, At);
+      if (C && (*C < 0x80 || Locale))
+        appendUtf8(turn(*C, Upper), Out);
       else
-        encode(Changed, Out);
-      At += std::max<size_t>(Bytes, 1);
+        Out.append(Text.substr(From, At - From));
     }
     return Out;
   }
@@ -44,31 +45,6 @@ private:
                    : (C >= 'A' && C <= 'Z' ? C + 32 : C);
     return char32_t(Upper ? towupper_l(wint_t(C), Locale)
                           : towlower_l(wint_t(C), Locale));
-  }
-
-  /// Bytes of the first character; 0 if it is none.
-  static size_t decode(std::string_view Text, char32_t &Out) {
-    auto Lead = uint8_t(Text[0]);
-    Out = Lead;
-    if (Lead < 0x80)
-      return 1;
-    size_t Bytes = Lead >= 0xf0 ? 4 : Lead >= 0xe0 ? 3 : 2;
-    if (Lead < 0xc2 || Lead > 0xf4 || Text.size() < Bytes)
-      return 0;
-    char32_t C = Lead & (0x7f >> Bytes);
-    for (size_t K = 1; K < Bytes; ++K) {
-      if ((Text[K] & 0xc0) != 0x80)
-        return 0;
-      C = C << 6 | (Text[K] & 0x3f);
-    }
-    Out = C;
-    return Bytes;
-  }
-  static void encode(char32_t C, std::string &Out) {
-    int More = C < 0x80 ? 0 : C < 0x800 ? 1 : C < 0x10000 ? 2 : 3;
-    Out += More ? char(uint8_t(0xff00 >> (More + 1)) | C >> (6 * More)) : char(C);
-    for (int K = More - 1; K >= 0; --K)
-      Out += char(0x80 | (C >> (6 * K) & 0x3f));
   }
 
   locale_t Locale;

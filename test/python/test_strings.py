@@ -238,6 +238,16 @@ def test_normaliser(limosa, tmp_path, attributes, expected):
     same(run(limosa, tmp_path, made, x=words("Bee", "cee", "été", "DEE"))["y"], expected)
 
 
+def test_normaliser_leaves_what_is_no_utf8(limosa, tmp_path):
+    """Too long a form of a letter is no letter, neither is a surrogate."""
+    made = model([node("StringNormalizer", ["x"], ["y"], case_change_action="LOWER",
+                       is_case_sensitive=1)], {"x": (STRING, ["N"])}, {"y": STRING})
+    broken = [b"\xe0\x81\x81", b"\xc1\x81", b"\xf0\x80\x81\x81", b"\xed\xa0\x80", b"\xffA", b"\xc3"]
+    x = words(*(text.decode("utf-8", "surrogateescape") for text in broken))
+    found = [text.encode("utf-8", "surrogateescape") for text in run(limosa, tmp_path, made, x=x)["y"]]
+    assert found == [text.replace(b"A", b"a") for text in broken]
+
+
 @pytest.mark.parametrize("kind", ["strings to ints", "ints to strings", "strings to floats",
                                   "floats to strings", "strings to strings"])
 def test_label_encoder(limosa, tmp_path, kind):

@@ -1,6 +1,7 @@
 //===- Texts.cpp - Arrays of strings in files -----------------------------===//
 
 #include "Texts.h"
+#include "limosa/Support/Utf8.h"
 
 #include <algorithm>
 #include <cstring>
@@ -8,41 +9,6 @@
 
 using namespace limosa;
 using namespace limosa::tool;
-
-//===----------------------------------------------------------------------===//
-// UTF-8
-//===----------------------------------------------------------------------===//
-
-static void appendUtf8(uint32_t C, std::string &Out) {
-  if (C < 0x80) {
-    Out += char(C);
-    return;
-  }
-  const int More = C < 0x800 ? 1 : C < 0x10000 ? 2 : 3;
-  Out += char(uint8_t(0xff00 >> (More + 1)) | C >> (6 * More));
-  for (int K = More - 1; K >= 0; --K)
-    Out += char(0x80 | (C >> (6 * K) & 0x3f));
-}
-
-/// The character at `At`, which moves behind it; nullopt if there is none.
-static std::optional<uint32_t> nextUtf8(std::string_view Text, size_t &At) {
-  auto Lead = uint8_t(Text[At++]);
-  if (Lead < 0x80)
-    return Lead;
-  const int More = Lead >= 0xf0 ? 3 : Lead >= 0xe0 ? 2 : 1;
-  if (Lead < 0xc2 || Lead > 0xf4 || Text.size() - At < size_t(More))
-    return std::nullopt;
-  uint32_t C = Lead & (0x3f >> More);
-  for (int K = 0; K < More; ++K, ++At) {
-    if ((Text[At] & 0xc0) != 0x80)
-      return std::nullopt;
-    C = C << 6 | (Text[At] & 0x3f);
-  }
-  constexpr uint32_t Least[] = {0, 0x80, 0x800, 0x10000};
-  if (C < Least[More] || C > 0x10ffff || (C >= 0xd800 && C < 0xe000))
-    return std::nullopt;
-  return C;
-}
 
 //===----------------------------------------------------------------------===//
 // NumPy
