@@ -370,3 +370,27 @@ def test_slices_beyond_the_ends(limosa, tmp_path, start, end, step, size):
                      {"x": (FLOAT, [dim, 3])}, {"y": FLOAT},
                      [constant("from", [start]), constant("to", [end]), constant("axis", [0]), constant("step", [step])])
         check(limosa, tmp_path, made, {"x": floats(size, 3)})
+
+
+@pytest.mark.parametrize("op", ["Max", "Add", "Where"])
+def test_broadcast_of_nothing(limosa, tmp_path, op):
+    """Of two sizes that are not known the one that is 1 gives way, also to 0."""
+    inputs = ["x", "z"] if op != "Where" else ["c", "x", "z"]
+    made = model(
+        [node("Greater", ["x", "x"], ["c"]), node(op, inputs, ["a"]), node("Mul", ["a", "x"], ["y"])],
+        {"x": (FLOAT, ["N", 3]), "z": (FLOAT, ["M", 1])}, {"y": FLOAT})
+    check(limosa, tmp_path, made, *({"x": floats(n, 3), "z": floats(m, 1)}
+                                    for n, m in ((0, 1), (1, 0), (0, 0), (1, 1), (1, 5), (5, 1), (5, 5))))
+
+
+def test_operators_of_the_importer_are_its_own(limosa, tmp_path):
+    """Scan of opset 8 is made of a node that no model can have."""
+    body = helper.make_graph([node("Neg", ["a"], ["b"])], "body",
+                             [helper.make_tensor_value_info("a", FLOAT, [3])],
+                             [helper.make_tensor_value_info("b", FLOAT, [3])])
+    made = model([node("Scan", ["x"], ["y"], domain="limosa.later", num_scan_inputs=1, body=body)],
+                 {"x": (FLOAT, [4, 3])}, {"y": FLOAT})
+    made.opset_import.append(helper.make_opsetid("limosa.later", 1))
+    onnx.save(made, tmp_path / "model.onnx")
+    with pytest.raises(RuntimeError, match="Limosa's own"):
+        limosa.load(tmp_path / "model.onnx")

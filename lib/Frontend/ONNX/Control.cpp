@@ -90,11 +90,6 @@ limosa::onnximport::yieldTensors(Node &N, MutableArrayRef<Tensor> Ts) {
                      Flat->Parts};
 }
 
-bool limosa::onnximport::isSingle(Type T) {
-  auto Ty = cast<RankedTensorType>(T);
-  return Ty.hasStaticShape() && Ty.getNumElements() == 1;
-}
-
 bool limosa::onnximport::ranksDiffer(const BranchYield (&Branches)[2]) {
   return Branches[0].Parts == Branches[1].Parts &&
          llvm::any_of(llvm::zip(Branches[0].Types, Branches[1].Types),
@@ -243,12 +238,9 @@ static LogicalResult ifOp(Node &N) {
 // Scan of operator set 8
 //===----------------------------------------------------------------------===//
 
-/// Domain of the Scan that opset 8's is made of: with opset 9's meaning, in
-/// graphs of opset 8.
-static constexpr llvm::StringLiteral LaterDomain = "limosa.later";
-
 /// Lengths (not supported), states and scanned inputs, all with a batch in
-/// front: a scan over the samples whose body is the scan over the sequence.
+/// front: a scan over the samples whose body is the scan over the sequence,
+/// both with opset 9's meaning.
 static LogicalResult scanOfBatch(Node &N) {
   const onnx::GraphProto *Body = N.graph("body");
   int64_t NumScanned = N.attr("num_scan_inputs", int64_t(0));
@@ -259,7 +251,7 @@ static LogicalResult scanOfBatch(Node &N) {
   auto Ends = [](onnx::NodeProto &P, const onnx::GraphProto &Graph,
                  int64_t Scanned) {
     P.set_op_type("Scan");
-    P.set_domain(LaterDomain.str());
+    P.set_domain(InternalDomain.str());
     onnx::AttributeProto &G = *P.add_attribute();
     G.set_name("body");
     G.set_type(onnx::AttributeProto::GRAPH);
@@ -298,6 +290,8 @@ static LogicalResult scanOfBatch(Node &N) {
     Sample.add_output()->set_name(name("out", K));
   }
   Ends(Outer, Sample, Outer.input_size());
+  N.I.addOwn(Outer);
+  N.I.addOwn(Outer.attribute(0).g().node(0));
   return N.I.importAlone(Outer, N.F);
 }
 
@@ -306,7 +300,7 @@ llvm::ArrayRef<OpEntry> limosa::onnximport::controlOps() {
       {"", "If", 1, 1, 1, Bools, ifOp},
       {"", "Loop", 1, 0, -1, AnyOrString | Sequences, importLoop, 0xff},
       {"", "Scan", 8, 0, -1, 0, scanOfBatch, 0xff},
-      {LaterDomain, "Scan", 0, 1, -1, AnyOrString, importScan, 0xff},
+      {InternalDomain, "Scan", 0, 1, -1, AnyOrString, importScan, 0xff},
       {"", "Scan", 9, 1, -1, AnyOrString, importScan, 0xff},
   };
   return Table;

@@ -37,8 +37,6 @@ struct BranchYield {
 };
 /// Ends the region being built with these tensors.
 FailureOr<BranchYield> yieldTensors(Node &N, llvm::MutableArrayRef<Tensor> Ts);
-/// Whether a tensor is a single number, of any rank.
-bool isSingle(Type T);
 bool ranksDiffer(const BranchYield (&Branches)[2]);
 /// Puts an If with results in the place of the draft, which is gone then. Sizes
 /// in which the branches differ become symbols.

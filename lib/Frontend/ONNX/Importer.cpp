@@ -223,14 +223,18 @@ LogicalResult Importer::importNode(const onnx::NodeProto &P, Frame &F) {
   if (Fn != Functions.end())
     return expandFunction(P, *Fn->second, F);
 
-  const OpEntry *Entry = findOp(P.domain(), P.op_type(), Opset);
+  const bool MayName = P.domain() != InternalDomain || OwnNodes.contains(&P);
+  const OpEntry *Entry =
+      MayName ? findOp(P.domain(), P.op_type(), Opset) : nullptr;
   Node N(*this, P, F, Entry ? Entry->Since : Opset);
   bool Poisoned = false;
   if (failed(readInputs(N, Poisoned)))
     return failure();
   if (!Entry) {
     auto Lowest = lowestVersion(P.domain(), P.op_type());
-    if (Opset == 0)
+    if (!MayName)
+      refuse(P, Opset, "names an operator of Limosa's own");
+    else if (Opset == 0)
       refuse(P, Opset,
              "the model imports no operator set of domain '" + P.domain() +
                  "'");

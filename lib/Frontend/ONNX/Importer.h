@@ -147,6 +147,9 @@ public:
   /// after a fatal error only.
   mlir::LogicalResult importAlone(const onnx::NodeProto &N, Frame &F);
 
+  /// Lets a node that the importer made name operators of InternalDomain.
+  void addOwn(const onnx::NodeProto &N) { OwnNodes.insert(&N); }
+
   /// Says that the rank of what a node gives depends on values: what follows in
   /// its graph is to be imported for each way that it can go (Fork.cpp).
   void fork(Fork F);
@@ -238,6 +241,8 @@ private:
       FunctionOpsets;
   llvm::SmallVector<const onnx::FunctionProto *> Expanding;
 
+  /// See addOwn.
+  llvm::DenseSet<const onnx::NodeProto *> OwnNodes;
   /// Operators whose bodies are being imported.
   llvm::SmallVector<const limosa_operator *> ExpandingCustom;
 

@@ -36,6 +36,13 @@ struct Failed {
   template <typename T> operator FailureOr<T>() const { return failure(); }
 };
 
+/// Whether a tensor is a single number, of any rank.
+inline bool isSingle(Type T) {
+  auto Ty = mlir::cast<RankedTensorType>(T);
+  return Ty.hasStaticShape() && Ty.getNumElements() == 1;
+}
+inline bool isSingle(Value V) { return isSingle(V.getType()); }
+
 class Node {
 public:
   Node(Importer &I, const onnx::NodeProto &P, Frame &F, int64_t Version);

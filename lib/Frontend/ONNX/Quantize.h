@@ -11,10 +11,6 @@ namespace limosa::onnximport {
 inline bool isByte(Type T) {
   return mlir::isa<mlir::IntegerType>(T) && T.getIntOrFloatBitWidth() == 8;
 }
-inline bool isSingle(Value V) {
-  auto Type = mlir::cast<RankedTensorType>(V.getType());
-  return Type.hasStaticShape() && Type.getNumElements() == 1;
-}
 
 /// Rounded and moved by a zero point (null: none), as the integer (or fp8) type
 /// To. What is out of range saturates.

@@ -32,6 +32,10 @@ enum Accept : uint8_t {
   AnyOrString = AnyType | Strings
 };
 
+/// The domain of operators that others are made of: only nodes that the
+/// importer makes can name it.
+inline constexpr llvm::StringLiteral InternalDomain = "limosa.later";
+
 struct OpEntry {
   llvm::StringLiteral Domain; ///< "" is ai.onnx
   llvm::StringLiteral Op;
