@@ -13,6 +13,7 @@
 #include "Compare.h"
 #include "Html.h"
 #include "Inputs.h"
+#include "Json.h"
 #include "Machine.h"
 #include "Npy.h"
 #include "Peers.h"
@@ -23,7 +24,6 @@
 #include <cmath>
 #include <filesystem>
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 #include <thread>
 
 using namespace limosa;
@@ -269,13 +269,11 @@ int benchModel(BenchOptions &Options) {
                                   : fmt::format(", random inputs with {}",
                                                 fmt::join(Assumed, ", ")));
   if (Options.AsJson)
-    fmt::print("{}\n", Json{{"model", Options.Model.Path},
-                            {"threads", Options.Model.Threads},
-                            {"rounds", Options.Rounds},
-                            {"assumed_sizes", Assumed},
-                            {"results", Results}}
-                           .dump(2, ' ', false,
-                                 nlohmann::json::error_handler_t::replace));
+    printJson(Json{{"model", Options.Model.Path},
+                   {"threads", Options.Model.Threads},
+                   {"rounds", Options.Rounds},
+                   {"assumed_sizes", Assumed},
+                   {"results", Results}});
   else
     fmt::print("{}\n{}", Setting, Lines.text());
   if (!Options.Html.empty()) {
@@ -319,10 +317,8 @@ int benchMachine(const BenchOptions &Options) {
       break;
   }
   if (Options.AsJson)
-    fmt::print(
-        "{}\n",
-        Json{{"processor", processorName()}, {"isa", Isa}, {"limits", Results}}
-            .dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    printJson(Json{
+        {"processor", processorName()}, {"isa", Isa}, {"limits", Results}});
   else
     fmt::print("{}, {}\n{}", processorName(), Isa, Lines.text());
   return 0;

@@ -1,13 +1,13 @@
 //===- Compile.cpp - limosa compile ---------------------------------------===//
 
 #include "Command.h"
+#include "Json.h"
 #include "Session.h"
 
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <filesystem>
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 using namespace limosa;
 using namespace limosa::tool;
@@ -51,11 +51,8 @@ Status compile(CompileOptions &Options) {
   if (NoFile) // "-" or a pipe: nothing belongs beside what was written
     return {};
   if (Options.Json)
-    fmt::print("{}\n", nlohmann::ordered_json{{"output", Options.Output},
-                                              {"bytes", Size},
-                                              {"seconds", Seconds}}
-                           .dump(2, ' ', false,
-                                 nlohmann::json::error_handler_t::replace));
+    printJson(nlohmann::ordered_json{
+        {"output", Options.Output}, {"bytes", Size}, {"seconds", Seconds}});
   else
     fmt::print("{}: {}, compiled in {}\n", Options.Output,
                formatBytes(double(Size)), formatSeconds(Seconds));

@@ -1,12 +1,12 @@
 //===- Devices.cpp - limosa devices ---------------------------------------===//
 
 #include "Command.h"
+#include "Json.h"
 #include "ReferenceDevice.h"
 #include "limosa/Runtime/Context.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 using namespace limosa;
 using namespace limosa::tool;
@@ -39,8 +39,7 @@ runtime::Status list(const DevicesOptions &Options) {
     List.push_back({{"name", P.name}, {"description", P.description}});
   }
   if (Options.Json)
-    fmt::print("{}\n", List.dump(2, ' ', false,
-                                 nlohmann::json::error_handler_t::replace));
+    printJson(List);
   else
     fmt::print("{}", Lines.text());
   return {};

@@ -1,6 +1,7 @@
 //===- Doctor.cpp - limosa doctor -----------------------------------------===//
 
 #include "Command.h"
+#include "Json.h"
 #include "Machine.h"
 #include "Peers.h"
 #include "limosa/Runtime/Compile.h"
@@ -11,7 +12,6 @@
 #include <filesystem>
 #include <fmt/format.h>
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <unistd.h>
 
 using namespace limosa;
@@ -128,8 +128,7 @@ int examine(bool Json) {
                                   : fmt::format("{:20}{}\n", "", C.Advice));
   }
   if (Json)
-    fmt::print("{}\n", List.dump(2, ' ', false,
-                                 nlohmann::json::error_handler_t::replace));
+    printJson(List);
   return Bad ? 1 : 0;
 }
 

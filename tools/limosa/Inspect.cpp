@@ -3,6 +3,7 @@
 #include "Command.h"
 #include "Html.h"
 #include "Inputs.h"
+#include "Json.h"
 #include "ProgramText.h"
 #include "ProgramView.h"
 
@@ -12,7 +13,6 @@
 #include <cmath>
 #include <filesystem>
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 using namespace limosa;
 using namespace limosa::tool;
@@ -180,7 +180,7 @@ void print(const Findings &F, size_t Top) {
     fmt::print("\n{}", passTable(F).text());
 }
 
-void printJson(const Findings &F) {
+void printReport(const Findings &F) {
   Json Kernels = Json::array(), Holders = Json::array(),
        Passes = Json::object();
   for (const KernelSummary &K : F.Kernels) {
@@ -215,8 +215,7 @@ void printJson(const Findings &F) {
                 {"peak_during", F.Peak.During},
                 {"holders", Holders}}},
               {"passes", Passes}};
-  fmt::print("{}\n", Report.dump(2, ' ', false,
-                                 nlohmann::json::error_handler_t::replace));
+  printJson(Report);
 }
 
 /// The kernels on the machine's roofline, both axes logarithmic.
@@ -311,7 +310,7 @@ Status inspect(InspectOptions &Options) {
   if (Status S = gather(Options, F))
     return S;
   if (Options.AsJson)
-    printJson(F);
+    printReport(F);
   else
     print(F, Options.Top);
   return Options.Html.empty() ? Status() : writePage(F, Options);

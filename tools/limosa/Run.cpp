@@ -3,13 +3,13 @@
 #include "Arrays.h"
 #include "Command.h"
 #include "Inputs.h"
+#include "Json.h"
 
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cmath>
 #include <fmt/format.h>
 #include <limosa/Runtime/Profile.h>
-#include <nlohmann/json.hpp>
 
 using namespace limosa;
 using namespace limosa::tool;
@@ -50,8 +50,7 @@ struct Summary {
 
 /// A string in quotes, as JSON writes it.
 std::string quoted(std::string_view Text) {
-  return nlohmann::json(Text).dump(-1, ' ', false,
-                                   nlohmann::json::error_handler_t::replace);
+  return jsonText(nlohmann::json(Text), -1);
 }
 
 std::string firstValues(const HostTensor &T) {
@@ -59,8 +58,8 @@ std::string firstValues(const HostTensor &T) {
   const bool Strings = T.type() == DType::String;
   const int64_t Shown = std::min<int64_t>(T.elements(), 5);
   for (int64_t I = 0; I < Shown; ++I)
-    Text += (I ? ", " : "") +
-            (Strings ? quoted(T.text(I)) : formatNumber(T.at(I)));
+    Text +=
+        (I ? ", " : "") + (Strings ? quoted(T.text(I)) : formatNumber(T.at(I)));
   return "[" + Text + (T.elements() > Shown ? ", ...]" : "]");
 }
 
@@ -143,8 +142,7 @@ Status run(RunOptions &Options) {
                                   {"from_cache", Model.fromCache()},
                                   {"run_seconds", RunTime},
                                   {"assumed_sizes", Assumed}};
-    fmt::print("{}\n", Report.dump(2, ' ', false,
-                                   nlohmann::json::error_handler_t::replace));
+    printJson(Report);
     return {};
   }
   if (!Assumed.empty())

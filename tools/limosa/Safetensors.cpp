@@ -1,10 +1,10 @@
 //===- Safetensors.cpp - Files of named tensors ---------------------------===//
 
 #include "Safetensors.h"
+#include "Json.h"
 
 #include <algorithm>
 #include <cstring>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <string_view>
 #include <tuple>
@@ -235,8 +235,7 @@ Status tool::formatSafetensors(const std::vector<NamedTensor> &Tensors,
                     {"data_offsets", {At, At + Value.bytes()}}};
     At += Value.bytes();
   }
-  std::string Text =
-      Header.dump(-1, ' ', false, json::error_handler_t::replace);
+  std::string Text = jsonText(Header, -1);
   Text.resize((Text.size() + 7) / 8 * 8, ' ');
   Out.clear();
   for (unsigned I = 0; I < 8; ++I)
