@@ -6,19 +6,38 @@
 #include "Texts.h"
 #include "limosa/Runtime/AtomicFile.h"
 
+#include <algorithm>
+#include <filesystem>
 #include <fmt/format.h>
 #include <fstream>
-#include <iterator>
 
 using namespace limosa;
 using namespace limosa::tool;
 
+/// All of a file, which may be a pipe.
+static bool readWhole(const std::string &Path, std::vector<uint8_t> &Out) {
+  std::ifstream File(Path, std::ios::binary);
+  std::error_code None;
+  if (!File || std::filesystem::is_directory(Path, None))
+    return false;
+  if (auto Size = std::filesystem::file_size(Path, None); !None)
+    Out.reserve(Size + 1);
+  constexpr size_t Piece = 1 << 20;
+  while (File) {
+    const size_t Had = Out.size();
+    Out.resize(Had + std::max(Piece, Out.capacity() - Had));
+    File.read(reinterpret_cast<char *>(&Out[Had]),
+              std::streamsize(Out.size() - Had));
+    Out.resize(Had + size_t(File.gcount()));
+  }
+  return !File.bad();
+}
+
 Status tool::readArrays(const std::string &Path,
                         std::vector<NamedTensor> &Out) {
-  std::ifstream File(Path, std::ios::binary);
-  if (!File)
+  std::vector<uint8_t> Bytes;
+  if (!readWhole(Path, Bytes))
     return {LIMOSA_STATUS_NOT_FOUND, "cannot read " + Path};
-  const std::vector<uint8_t> Bytes(std::istreambuf_iterator<char>(File), {});
   if (Path.ends_with(".safetensors"))
     return parseSafetensors(Bytes, Path, Out);
   if (Path.ends_with(".json")) {
