@@ -11,14 +11,14 @@ import limosa
 
 
 # Only the kernel knows how many elements are positive: "?".
-@limosa.custom_op("my.domain::Positive",
+@limosa.custom_op("my.domain::Positive", inputs=1, outputs=1,
                   shape=lambda x: limosa.TensorType(x.dtype, ("?",)))
 def positive(x):
     return x[x > 0]
 
 
 # The last dimension is cut into pairs: N columns become N // 2.
-@limosa.custom_op("my.domain::PairSums",
+@limosa.custom_op("my.domain::PairSums", inputs=1, outputs=1,
                   shape=lambda x: limosa.TensorType(x.dtype, (*x.shape[:-1], x.shape[-1] // 2)))
 def pair_sums(x):
     pairs = x.shape[-1] // 2
@@ -30,7 +30,7 @@ def gelu(ops, x, *, scale=2 ** -0.5):
     return 0.5 * x * (1 + ops.erf(x * scale))
 
 
-limosa.register_operator("my.domain::Gelu", body=gelu)
+limosa.register_operator("my.domain::Gelu", body=gelu, inputs=1, outputs=1)
 
 
 def main():

@@ -2,8 +2,8 @@
 //
 //   run_custom model.onnx
 //
-// my.domain::SumAndMax has two outputs; my.domain::ErfMul has a body, so that it
-// is compiled and fused with what is around it, on any device.
+// my.domain::SumAndMax has two outputs; my.domain::ErfMul has a body, so that
+// it is compiled and fused with what is around it, on any device.
 #include "limosa/limosa.hpp"
 
 #include <algorithm>
@@ -13,15 +13,17 @@
 
 static limosa::Operator sumAndMax() {
   limosa::Operator Op("my.domain", "SumAndMax");
-  Op.shape([](limosa::OperatorShapes &S) {
-      // The last dimension goes.
-      std::vector<std::string> Dims = S.dims(0);
-      if (Dims.empty())
-        return S.fail("needs a tensor of at least rank 1");
-      Dims.pop_back();
-      S.set(0, LIMOSA_F32, Dims);
-      S.set(1, LIMOSA_F32, Dims);
-    })
+  Op.inputs(1)
+      .outputs(2)
+      .shape([](limosa::OperatorShapes &S) {
+        // The last dimension goes.
+        std::vector<std::string> Dims = S.dims(0);
+        if (Dims.empty())
+          return S.fail("needs a tensor of at least rank 1");
+        Dims.pop_back();
+        S.set(0, LIMOSA_F32, Dims);
+        S.set(1, LIMOSA_F32, Dims);
+      })
       .kernel([](limosa::OperatorCall &C) {
         const auto &X = *C.in(0);
         const int64_t Columns = X.dims[X.rank - 1];
@@ -38,8 +40,9 @@ static limosa::Operator sumAndMax() {
 
 static limosa::Operator erfMul() {
   limosa::Operator Op("my.domain", "ErfMul");
-  Op.body([](limosa::OperatorBody &B) {
-    auto Scale = B.constant<float>(LIMOSA_F32, {}, {float(B.attr("scale", 1.0))});
+  Op.inputs(1).outputs(1).body([](limosa::OperatorBody &B) {
+    auto Scale =
+        B.constant<float>(LIMOSA_F32, {}, {float(B.attr("scale", 1.0))});
     B.set(0, B.make("Mul", {0, B.make("Erf", {B.make("Mul", {0, Scale})})}));
   });
   return Op;

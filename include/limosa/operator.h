@@ -15,8 +15,10 @@
  *     const limosa_operator_type *x = s->inputs[0];
  *     return s->set_output(s, 0, x->dtype, x->rank, x->dims);
  *   }
+ *   static const limosa_operator_arity one = {sizeof(one), NULL, 1, 1, 1, 1};
  *   limosa_operator square = {.size = sizeof(square), .domain = "my.domain",
- *                             .name = "Square", .infer = infer, .run = run};
+ *                             .name = "Square", .infer = infer, .run = run,
+ *                             .arity = &one};
  *   limosa_context_register_operator(context, &square);
  *
  * A shared library with operators exports `limosa_operators_query`. The guide is
@@ -27,7 +29,9 @@
  *   a `next` pointer to an extension struct or NULL. Fields are only ever
  *   appended; a field beyond `size` counts as zero.
  * - Functions return LIMOSA_STATUS_OK or another LIMOSA_STATUS_*, and say why in
- *   one line by `set_error`. Nothing may throw or abort.
+ *   one line by `set_error`. One that has called `set_error` has failed, also if
+ *   it returns LIMOSA_STATUS_OK; of several messages the first counts. Nothing
+ *   may throw or abort.
  * - Pointers that are passed are only valid during the call.
  * - Threads: a kernel may be called from any thread, by several at once unless
  *   LIMOSA_OPERATOR_SERIAL is set. Shape functions and bodies are called while a
@@ -222,8 +226,23 @@ struct limosa_operator_builder {
 /* Call the kernel although there is a body. */
 #define LIMOSA_OPERATOR_PREFER_KERNEL 4u
 
-/* An operator. It is copied, with its texts, when it is registered; what `user`
- * points to and the code have to stay until `release` is called. */
+/* How many inputs and outputs a node of an operator may have. A model or a file
+ * with other numbers is refused before a function of the operator is called. */
+typedef struct limosa_operator_arity {
+  uint64_t size;
+  const void *next;
+  /* The first `min_inputs` inputs are always given (not NULL). */
+  uint32_t min_inputs;
+  uint32_t max_inputs; /* LIMOSA_OPERATOR_MANY: any number */
+  uint32_t min_outputs;
+  uint32_t max_outputs;
+} limosa_operator_arity;
+
+#define LIMOSA_OPERATOR_MANY 0xffffffffu
+
+/* An operator. It is copied, with its texts and its arity, when it is
+ * registered; what `user` points to and the code have to stay until `release` is
+ * called. */
 typedef struct limosa_operator {
   uint64_t size;
   const void *next;
@@ -247,6 +266,8 @@ typedef struct limosa_operator {
   int32_t (*build)(const limosa_operator_builder *builder);
   /* Called when nothing uses the operator any more. May be NULL. */
   void (*release)(void *user);
+  /* NULL: any numbers; then each function has to look at the counts itself. */
+  const limosa_operator_arity *arity;
 } limosa_operator;
 
 /* What a library with operators gives. */

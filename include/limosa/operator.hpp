@@ -6,7 +6,7 @@
 // the call.
 //
 //   limosa::Operator Square("my.domain", "Square");
-//   Square
+//   Square.inputs(1).outputs(1)
 //       .shape([](limosa::OperatorShapes &S) { S.same(0, 0); })
 //       .kernel([](limosa::OperatorCall &C) {
 //         const float *X = C.input<float>(0);
@@ -96,11 +96,12 @@ public:
     return Texts;
   }
 
-  /// Makes the function fail with a message of one line.
+  /// Makes the function fail with a message of one line, of which the first
+  /// counts.
   void fail(const std::string &Message,
             int32_t Status = LIMOSA_STATUS_INVALID_ARGUMENT) {
     T->set_error(T, Message.c_str());
-    Code = Status;
+    check(Status);
   }
   int32_t status() const { return Code; }
 
@@ -272,6 +273,21 @@ public:
     Functions.Body = std::move(F);
     return *this;
   }
+  /// How many inputs a node may have; the first `Least` are always given.
+  /// LIMOSA_OPERATOR_MANY: any number.
+  Operator &inputs(uint32_t Least, uint32_t Most) {
+    Arity.min_inputs = Least;
+    Arity.max_inputs = Most;
+    return *this;
+  }
+  Operator &inputs(uint32_t Count) { return inputs(Count, Count); }
+  /// How many outputs a node may have.
+  Operator &outputs(uint32_t Least, uint32_t Most) {
+    Arity.min_outputs = Least;
+    Arity.max_outputs = Most;
+    return *this;
+  }
+  Operator &outputs(uint32_t Count) { return outputs(Count, Count); }
   /// LIMOSA_OPERATOR_*.
   Operator &flags(uint32_t F) {
     Flags = F;
@@ -284,7 +300,7 @@ public:
   }
 
   /// The C description, with a copy of the functions that `release` deletes:
-  /// to be registered once.
+  /// to be registered once, while this object lives.
   limosa_operator describe() const {
     limosa_operator Op = {};
     Op.size = sizeof(Op);
@@ -293,6 +309,7 @@ public:
     Op.since_version = SinceVersion;
     Op.revision = Revision.c_str();
     Op.flags = Flags;
+    Op.arity = &Arity;
     Op.user = new Held(Functions);
     if (Functions.Shape)
       Op.infer = [](const limosa_operator_shapes *S) {
@@ -338,6 +355,9 @@ private:
   std::string Domain, Name, Revision;
   int64_t SinceVersion;
   uint32_t Flags = 0;
+  limosa_operator_arity Arity = {
+      sizeof(limosa_operator_arity), nullptr, 0,
+      LIMOSA_OPERATOR_MANY,          0,       LIMOSA_OPERATOR_MANY};
   Held Functions;
 };
 

@@ -387,6 +387,8 @@ limosa_operator describe(PythonOperator *P) {
   Op.infer = P->Shape.is_none() ? nullptr : infer;
   Op.run = P->Kernel.is_none() ? nullptr : run;
   Op.build = P->Body.is_none() ? nullptr : build;
+  P->Arity.size = sizeof(P->Arity);
+  Op.arity = &P->Arity;
   return Op;
 }
 
@@ -417,7 +419,8 @@ void limosa::python::bindOperators(nb::module_ &M) {
           [](PythonOperator *Self, std::string Domain, std::string Name,
              int64_t SinceVersion, std::string Revision, uint32_t Flags,
              uint32_t BodyOpset, nb::object Kernel, nb::object Shape,
-             nb::object Body) {
+             nb::object Body, std::pair<uint32_t, uint32_t> Inputs,
+             std::pair<uint32_t, uint32_t> Outputs) {
             new (Self) PythonOperator{std::move(Domain),
                                       std::move(Name),
                                       std::move(Revision),
@@ -426,10 +429,13 @@ void limosa::python::bindOperators(nb::module_ &M) {
                                       BodyOpset,
                                       std::move(Kernel),
                                       std::move(Shape),
-                                      std::move(Body)};
+                                      std::move(Body),
+                                      {0, nullptr, Inputs.first, Inputs.second,
+                                       Outputs.first, Outputs.second}};
           },
           "domain"_a, "name"_a, "since_version"_a, "revision"_a, "flags"_a,
-          "body_opset"_a, "kernel"_a.none(), "shape"_a.none(), "body"_a.none())
+          "body_opset"_a, "kernel"_a.none(), "shape"_a.none(), "body"_a.none(),
+          "inputs"_a, "outputs"_a)
       .def_ro("domain", &PythonOperator::Domain)
       .def_ro("name", &PythonOperator::Name)
       .def_ro("revision", &PythonOperator::Revision);
@@ -437,7 +443,7 @@ void limosa::python::bindOperators(nb::module_ &M) {
       .def("make", &Builder::make)
       .def("constant", &Builder::constant)
       .def("type", &Builder::type);
-  M.attr("OPERATOR_SERIAL") = LIMOSA_OPERATOR_SERIAL;
   M.attr("OPERATOR_STATEFUL") = LIMOSA_OPERATOR_STATEFUL;
+  M.attr("OPERATOR_MANY") = LIMOSA_OPERATOR_MANY;
   M.attr("OPERATOR_PREFER_KERNEL") = LIMOSA_OPERATOR_PREFER_KERNEL;
 }

@@ -18,6 +18,7 @@ struct PythonOperator {
   int64_t SinceVersion = 1;
   uint32_t Flags = 0, BodyOpset = 0;
   nanobind::object Kernel, Shape, Body; ///< None: there is none.
+  limosa_operator_arity Arity = {};
 };
 
 /// Registers operators (a list of Operator objects) in a context.

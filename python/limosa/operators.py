@@ -71,6 +71,8 @@ class Dim:
 
 
 Size = Union[int, Dim, str]
+#: A number of inputs or outputs, or (least, most).
+Count = Union[int, tuple[int, Optional[int]]]
 
 
 class TensorType(NamedTuple):
@@ -101,7 +103,8 @@ def register_operator(name: str, *, kernel: Optional[Callable[..., Any]] = None,
                       shape: Optional[Callable[..., Any]] = None,
                       body: Optional[Callable[..., Any]] = None, version: int = 1,
                       stateful: bool = False, prefer_kernel: bool = False,
-                      revision: str = "", body_opset: int = 0) -> None:
+                      revision: str = "", body_opset: int = 0,
+                      inputs: Optional[Count] = None, outputs: Optional[Count] = None) -> None:
     """Makes operator "domain::Op" known to the models that are loaded from now on.
 
     `kernel` gets the inputs as arrays (None: not given) and the node's attributes
@@ -110,6 +113,9 @@ def register_operator(name: str, *, kernel: Optional[Callable[..., Any]] = None,
     `body` gets an `Ops` first, then values and attributes, and returns values: it
     is compiled and fused instead of calling the kernel. A kernel needs a shape
     function; a body is enough by itself.
+    `inputs` and `outputs` say how many a node may have, as a number or (least,
+    most), most being None if there is no limit; the least inputs are always
+    given. Nodes of other numbers, also those of a damaged file, are refused.
     """
     domain, separator, op = name.rpartition("::")
     if not separator or not domain or not op:
@@ -122,7 +128,17 @@ def register_operator(name: str, *, kernel: Optional[Callable[..., Any]] = None,
              | (_limosa.OPERATOR_PREFER_KERNEL if prefer_kernel else 0))
     _operators[name, version] = _limosa.Operator(
         domain, op, version, revision + _fingerprint(shape) + _fingerprint(body), flags,
-        body_opset, kernel and _kernel(kernel), shape and _shape(shape), body and _body(body))
+        body_opset, kernel and _kernel(kernel), shape and _shape(shape), body and _body(body),
+        _range(inputs), _range(outputs))
+
+
+def _range(count: Optional[Count]) -> tuple[int, int]:
+    """A number of inputs or outputs as (least, most)."""
+    least, most = (0, None) if count is None else (count, count) if isinstance(count, int) else count
+    most = _limosa.OPERATOR_MANY if most is None else most
+    if not 0 <= least <= most:
+        raise ValueError(f"an operator cannot have {count} inputs or outputs")
+    return least, most
 
 
 def unregister_operator(name: str, version: int = 1) -> None:

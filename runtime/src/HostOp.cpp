@@ -1,6 +1,7 @@
 //===- HostOp.cpp - Calls of operators of the host ------------------------===//
 
 #include "Executor.h"
+#include "limosa/Runtime/OperatorRules.h"
 
 #include <algorithm>
 #include <cstring>
@@ -12,11 +13,6 @@ namespace {
 
 /// What tensors without elements point to.
 alignas(64) uint8_t Nothing[64];
-
-/// The first line of a message.
-std::string oneLine(std::string_view Message) {
-  return std::string(Message.substr(0, Message.find_first_of("\r\n")));
-}
 
 } // namespace
 
@@ -212,7 +208,7 @@ struct Executor::HostCall {
     return nullptr;
   }
   static void setError(const limosa_operator_call *Call, const char *Message) {
-    of(Call).Message = oneLine(Message ? Message : "");
+    of(Call).Said.say(Message);
   }
 
   bool run() {
@@ -258,13 +254,11 @@ struct Executor::HostCall {
     }
     if (Broken)
       return false;
-    if (Result != LIMOSA_STATUS_OK)
+    if (Result != LIMOSA_STATUS_OK || Said)
       return fail(Result > 0 && Result <= LIMOSA_STATUS_INTERNAL
                       ? Result
                       : LIMOSA_STATUS_FAILED,
-                  Message.empty() ? "the kernel failed with status " +
-                                        std::to_string(Result)
-                                  : Message);
+                  Said.text(Result, "the kernel "));
     for (size_t K = 0; K < Outputs.size(); ++K)
       if (!Outputs[K].Tensor.data)
         return fail(LIMOSA_STATUS_FAILED,
@@ -277,7 +271,7 @@ struct Executor::HostCall {
   std::vector<View> Inputs, Outputs;
   std::vector<const limosa_operator_tensor *> InputPointers, OutputPointers;
   std::vector<uint32_t> Bound; // symbols that have their value
-  std::string Message;
+  OperatorError Said;
   bool Broken = false; // the executor's error is set
 };
 

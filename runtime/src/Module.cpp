@@ -2,6 +2,7 @@
 
 #include "limosa/Runtime/Module.h"
 #include "Lowered.h"
+#include "limosa/Runtime/OperatorRules.h"
 
 #include <algorithm>
 
@@ -107,6 +108,15 @@ Status Module::loadOperators() {
           H.Table->node() ? H.Table->node()->string_view() : "", S);
       if (!H.Operator)
         return S;
+      // A damaged file must not have a kernel look at what is not there.
+      std::string Why =
+          arityProblem(H.Operator->table().arity, uint32_t(H.Inputs.size()),
+                       uint32_t(H.Outputs.size()),
+                       [&](uint32_t K) { return H.Inputs[K] != NoIndex; });
+      if (!Why.empty())
+        return corrupt("node '" +
+                       (H.Table->node() ? H.Table->node()->str() : "") + "' (" +
+                       H.Operator->fullName() + "): " + Why);
     }
   return {};
 }

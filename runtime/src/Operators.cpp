@@ -36,6 +36,16 @@ std::shared_ptr<const Operator> Operator::create(const limosa_operator &Given,
     return Refuse("needs a kernel (run) or a body (build)");
   if (!T.infer && !T.build)
     return Refuse("needs a shape function (infer) or a body (build)");
+  if (T.arity) {
+    if (T.arity->size < sizeof(Made->Arity))
+      return Refuse("has an arity without a size: set it to "
+                    "sizeof(limosa_operator_arity)");
+    Made->Arity = *T.arity;
+    if (Made->Arity.min_inputs > Made->Arity.max_inputs ||
+        Made->Arity.min_outputs > Made->Arity.max_outputs)
+      return Refuse("has an arity whose least is more than its most");
+    T.arity = &Made->Arity;
+  }
   Made->Domain = T.domain;
   Made->Name = T.name;
   Made->Revision = T.revision ? T.revision : "";

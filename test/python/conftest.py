@@ -55,3 +55,17 @@ def model_file():
             pytest.skip(str(reason))
 
     return find
+
+
+@pytest.fixture
+def custom_op(limosa):
+    """limosa.custom_op whose operators are gone after the test."""
+    names = []
+
+    def register(name, **options):
+        names.append((name, options.get("version", 1)))
+        return limosa.custom_op(name, **options)
+
+    yield register
+    for name, version in set(names):
+        limosa.unregister_operator(name, version)

@@ -1,9 +1,5 @@
-"""Operators of the user's own: in Python, in C, in bodies, and what goes wrong with them."""
+"""Kernels and shape functions of the user's own in Python, and what goes wrong with them."""
 
-import json
-import os
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -11,51 +7,8 @@ import numpy as np
 import pytest
 
 onnx = pytest.importorskip("onnx")
+from custom_models import F32, chain, node, random, save  # noqa: E402
 from onnx import TensorProto, helper  # noqa: E402
-
-ROOT = Path(__file__).resolve().parents[2]
-F32 = TensorProto.FLOAT
-
-
-def save(tmp_path, nodes, inputs, outputs, initializers=(), functions=(), name="model.onnx"):
-    """A model of opset 17 and my.domain 1; inputs and outputs are (name, type, shape)."""
-    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info(*i) for i in inputs],
-                              [helper.make_tensor_value_info(*o) for o in outputs],
-                              list(initializers))
-    model = helper.make_model(graph, ir_version=8, functions=list(functions), opset_imports=[
-        helper.make_opsetid("", 17), helper.make_opsetid("my.domain", 1)])
-    onnx.save(model, tmp_path / name)
-    return tmp_path / name
-
-
-def node(op, inputs, outputs, name=None, domain="my.domain", **attributes):
-    return helper.make_node(op, inputs, outputs, name=name or f"the_{op}", domain=domain,
-                            **attributes)
-
-
-def chain(tmp_path, op="Op", rank=1, dims=("N",), **attributes):
-    """y = -Op(-x)"""
-    nodes = [node("Neg", ["x"], ["a"], domain=""), node(op, ["a"], ["b"], **attributes),
-             node("Neg", ["b"], ["y"], domain="")]
-    return save(tmp_path, nodes, [("x", F32, dims)], [("y", F32, None)])
-
-
-@pytest.fixture
-def custom_op(limosa):
-    """limosa.custom_op whose operators are gone after the test."""
-    names = []
-
-    def register(name, **options):
-        names.append((name, options.get("version", 1)))
-        return limosa.custom_op(name, **options)
-
-    yield register
-    for name, version in set(names):
-        limosa.unregister_operator(name, version)
-
-
-def random(*shape):
-    return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
 
 
 def test_kernel_in_python_at_several_sizes(limosa, custom_op, tmp_path):
@@ -217,6 +170,27 @@ def test_mistakes_of_shape_functions(limosa, custom_op, tmp_path, shape, words):
     assert "the_Op" in str(raised.value)
 
 
+@pytest.mark.parametrize("counts, words", [
+    ({"inputs": 2}, "takes 2 inputs, not 1"), ({"inputs": (2, None)}, "takes at least 2 inputs, not 1"),
+    ({"inputs": 0}, "takes 0 inputs, not 1"), ({"outputs": (2, 3)}, "gives 2 to 3 outputs, not 1"),
+])
+def test_nodes_of_other_counts_are_refused(limosa, limosa_command, custom_op, tmp_path, counts, words):
+    path = chain(tmp_path)
+    custom_op("my.domain::Op", shape=lambda x: x)(lambda x: x)
+    limosa.compile(path, tmp_path / "m.lim")
+    custom_op("my.domain::Op", shape=lambda x: x, **counts)(lambda x: x)
+    with pytest.raises(NotImplementedError, match=words):
+        limosa.load(path)
+    # A file is held to it as well: it may be damaged, or older than the operator.
+    with pytest.raises(ValueError, match=f"node 'the_Op' .my.domain::Op.: the operator {words}"):
+        limosa.load(tmp_path / "m.lim")
+
+
+def test_nodes_of_fitting_counts(limosa, custom_op, tmp_path):
+    custom_op("my.domain::Op", shape=lambda x: x, inputs=(1, None), outputs=1)(lambda x: x)
+    np.testing.assert_array_equal(limosa.load(chain(tmp_path)).run({"x": random(3)})["y"], random(3))
+
+
 def test_threads_and_kernels_kept_by_models(limosa, tmp_path):
     @limosa.custom_op("my.domain::Op", shape=lambda x: x)
     def op(x):
@@ -238,69 +212,6 @@ def test_threads_and_kernels_kept_by_models(limosa, tmp_path):
     for thread in threads:
         thread.join()
     assert not wrong
-
-
-def gelu(ops, x, *, scale=1.0):
-    return x * ops.erf(x * scale) + ops.reduce_mean(x, axes=[0], keepdims=1)
-
-
-def expected_gelu(x, scale):
-    from math import erf
-    return (x * np.vectorize(erf)(x * scale) + x.mean(0, keepdims=True)).astype(np.float32)
-
-
-@pytest.mark.parametrize("device", ["cpu", "reference"])
-def test_body_runs_on_every_device(limosa, tmp_path, device):
-    limosa.register_operator("my.domain::Op", body=gelu, body_opset=17)
-    plugins = [Path(limosa.__file__).parent / "liblimosa_reference.so"]
-    try:
-        model = limosa.load(chain(tmp_path, dims=("N", 3), scale=0.5), device=device,
-                            plugins=plugins if device == "reference" else ())
-    finally:
-        limosa.unregister_operator("my.domain::Op")
-    x = random(6, 3)
-    np.testing.assert_allclose(model.run({"x": x})["y"], -expected_gelu(-x, 0.5), atol=1e-5)
-
-
-def test_body_is_fused(limosa, limosa_command, tmp_path):
-    limosa.register_operator("my.domain::Op", body=lambda ops, x: ops.tanh(x) * 2)
-    try:
-        limosa.compile(chain(tmp_path), tmp_path / "m.lim")
-    finally:
-        limosa.unregister_operator("my.domain::Op")
-    found = json.loads(limosa_command("inspect", tmp_path / "m.lim", "--json", "--static").stdout)
-    assert len(found["kernels"]) == 1
-
-
-@pytest.mark.parametrize("body, words", [
-    (lambda ops, x: ops.no_such(x), "NoSuch: operator not supported"),
-    (lambda ops, x: ops.matmul(x, ops.constant(np.float64(1))), "MatMul: "),
-    (lambda ops, x: (x, x), "the function returns 2"),
-    (oops, "oops|KeyError"),
-])
-def test_mistakes_of_bodies(limosa, tmp_path, body, words):
-    limosa.register_operator("my.domain::Op", body=body)
-    try:
-        with pytest.raises(NotImplementedError, match=words) as raised:
-            limosa.load(chain(tmp_path))
-        assert "the_Op" in str(raised.value)
-    finally:
-        limosa.unregister_operator("my.domain::Op")
-
-
-def test_body_that_declines_leaves_it_to_the_kernel(limosa, custom_op, tmp_path):
-    def body(ops, x):
-        y = x * 2
-        if len(x.shape) != 2:
-            raise NotImplementedError
-        return y
-
-    custom_op("my.domain::Op", shape=lambda x: x, body=body)(lambda x: x * np.float32(10))
-    x = random(3)
-    np.testing.assert_array_equal(limosa.load(chain(tmp_path)).run({"x": x})["y"], x * 10)
-    x = random(3, 2)
-    model = limosa.load(chain(tmp_path, dims=("N", 2)))
-    np.testing.assert_array_equal(model.run({"x": x})["y"], x * 2)
 
 
 def test_unknown_operator_says_how_to_register_it(limosa, limosa_command, tmp_path):
@@ -344,21 +255,6 @@ def test_cache_knows_shape_functions_but_not_kernels(limosa, tmp_path):
     limosa.unregister_operator("my.domain::Unrelated")
 
 
-def test_cache_knows_operators_in_bodies(limosa, tmp_path):
-    """The model names only the outer one."""
-    path = chain(tmp_path, op="CachedOuter")
-    def register_inner(factor):
-        limosa.register_operator("my.domain::CachedInner", body=lambda ops, x: ops.mul(x, np.float32(factor)))
-    register_inner(2)
-    limosa.register_operator("my.domain::CachedOuter", body=lambda ops, x: ops("my.domain::CachedInner", x))
-    x = np.ones(1, np.float32)
-    for factor in (2, 3):
-        register_inner(factor)
-        assert limosa.load(path).run({"x": x})["y"] == factor
-    for name in ("Outer", "Inner"):
-        limosa.unregister_operator("my.domain::Cached" + name)
-
-
 class Silent(Exception):
     def __str__(self):
         raise ZeroDivisionError
@@ -395,6 +291,9 @@ def test_registering_takes_care(limosa):
         limosa.register_operator("my.domain::Op")
     with pytest.raises(ValueError, match="a shape function"):
         limosa.register_operator("my.domain::Op", kernel=fails)
+    for counts in ({"inputs": -1}, {"outputs": (3, 2)}):
+        with pytest.raises(ValueError, match="cannot have"):
+            limosa.register_operator("my.domain::Op", body=fails, **counts)
 
 
 @pytest.mark.parametrize("dtype, onnx_type", [
@@ -415,100 +314,6 @@ def test_element_types(limosa, custom_op, tmp_path, dtype, onnx_type):
     x = np.array([0, 1, 1, 0, 1], dtype)
     np.testing.assert_array_equal(limosa.load(path).run({"x": x})["y"], x[::-1])
     assert seen == [x.dtype]
-
-
-#===----------------------------------------------------------------------===
-# The library in C, by way of the command
-#===----------------------------------------------------------------------===
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory):
-    """examples/operators/operators.c as a library."""
-    path = tmp_path_factory.mktemp("operators") / "liboperators.so"
-    subprocess.run(["cc", "-std=c11", "-shared", "-fPIC", "-I", ROOT / "include",
-                    ROOT / "examples" / "operators" / "operators.c", "-o", path, "-lm"], check=True)
-    return path
-
-
-def test_library_in_the_command(limosa_command, library, tmp_path):
-    nodes = [node("Gelu2", ["x"], ["a"], alpha=1.5), node("Positive", ["a"], ["b"]),
-             node("Neg", ["b"], ["y"], domain="")]
-    path = save(tmp_path, nodes, [("x", F32, ["N", 3])], [("y", F32, None)])
-    x = random(50, 3)
-    np.save(tmp_path / "x.npy", x)
-    gelu2 = x / (1 + np.exp(-1.5 * x))
-    limosa_command("compile", path, "--operators", library, "-o", tmp_path / "m.lim")
-    for model in (path, tmp_path / "m.lim"):
-        limosa_command("run", model, "--operators", library, "--input",
-                       f"x={tmp_path / 'x.npy'}", "-o", tmp_path / "y.npy")
-        np.testing.assert_allclose(np.load(tmp_path / "y.npy"), -gelu2[gelu2 > 0], rtol=1e-5)
-    assert "my.domain::Gelu2" in limosa_command("run", tmp_path / "m.lim", code=1).stderr
-
-    found = json.loads(limosa_command("inspect", path, "--operators", library, "--json").stdout)
-    host = {k["ops"]: k for k in found["kernels"] if k["device"] == "host"}
-    assert host["my.domain::Gelu2"]["nodes"] == "the_Gelu2"
-    assert host["my.domain::Positive"]["seconds"] > 0
-    text = limosa_command("inspect", path, "--operators", library, "--program").stdout
-    assert "host my.domain::Positive(" in text
-    limosa_command("run", path, "--operators", library, "--profile", tmp_path / "t.json")
-    names = [e["name"] for e in json.loads((tmp_path / "t.json").read_text())["traceEvents"]]
-    assert "my.domain::Gelu2" in names
-    said = json.loads(limosa_command("verify", path, "--operators", library, "--json").stdout)
-    assert said["good"] and all(output["agrees"] for output in said["outputs"])
-
-
-def test_library_in_python(limosa, library, tmp_path):
-    path = save(tmp_path, [node("Gelu2", ["x"], ["y"])], [("x", F32, ["N"])], [("y", F32, None)])
-    x = random(9)
-    expected = x / (1 + np.exp(-1.702 * x))
-    limosa.compile(path, tmp_path / "m.lim", operators=[library])
-    for model in (path, tmp_path / "m.lim"):
-        np.testing.assert_allclose(limosa.load(model, operators=[library]).run({"x": x})["y"],
-                                   expected, rtol=1e-5)
-
-
-def test_program_in_cpp(limosa, tmp_path):
-    lib = Path(limosa.__file__).parents[2] / "lib"
-    program = tmp_path / "run_custom"
-    subprocess.run(["c++", "-std=c++17", "-I", ROOT / "include",
-                    ROOT / "examples" / "operators" / "operators.cpp", "-o", program,
-                    "-L", lib, "-llimosa", f"-Wl,-rpath,{lib}"], check=True)
-    nodes = [node("ErfMul", ["x"], ["a"], scale=0.5), node("SumAndMax", ["a"], ["s", "m"])]
-    path = save(tmp_path, nodes, [("x", F32, ["N", "M"])], [("s", F32, None), ("m", F32, None)])
-    said = subprocess.run([program, path], capture_output=True, text=True, check=True).stdout
-    from math import erf
-    rows = [[v * erf(v / 2) for v in row] for row in ((-2, -1, 0), (1, 2, 3))]
-    found = [[float(v) for v in line.split()] for line in said.splitlines()]
-    np.testing.assert_allclose(found, [[sum(r) for r in rows], [max(r) for r in rows]], atol=1e-3)
-    # An exception becomes a message with the node's name.
-    empty = save(tmp_path, [node("Slice", ["x", "zero", "zero", "one"], ["e"], domain=""),
-                            node("SumAndMax", ["e"], ["s", "m"])],
-                 [("x", F32, ["N", "M"])], [("s", F32, None), ("m", F32, None)],
-                 [helper.make_tensor("zero", TensorProto.INT64, [1], [0]),
-                  helper.make_tensor("one", TensorProto.INT64, [1], [1])])
-    said = subprocess.run([program, empty], capture_output=True, text=True)
-    assert said.returncode == 1
-    assert said.stderr == ("node 'the_SumAndMax' (my.domain::SumAndMax): "
-                           "nothing to take the maximum of\n")
-
-
-def test_only_host_operators_verify(limosa_command, library, tmp_path):
-    path = save(tmp_path, [node("Gelu2", ["x"], ["y"])], [("x", F32, ["N"])], [("y", F32, None)])
-    assert json.loads(limosa_command("verify", path, "--operators", library,
-                                     "--json").stdout)["good"]
-
-
-def test_libraries_that_are_none(limosa_command, tmp_path):
-    path = chain(tmp_path)
-    (tmp_path / "text.so").write_text("no library")
-    said = limosa_command("run", path, "--operators", tmp_path / "text.so", code=1).stderr
-    assert said.startswith("error: cannot load operators") and said.count("\n") == 1
-
-
-def test_python_example(limosa):
-    subprocess.run([sys.executable, ROOT / "examples" / "operators" / "custom_op.py"], check=True,
-                   env=dict(os.environ, PYTHONPATH=str(Path(limosa.__file__).parents[1])))
 
 
 #===----------------------------------------------------------------------===
@@ -578,17 +383,6 @@ def test_attributes_of_functions_and_outputs_that_nobody_wants(limosa, custom_op
                 [("y", F32, None)], functions=[function])
     x = random(3, 2)
     np.testing.assert_array_equal(limosa.load(path).run({"x": x})["y"], x * np.float32(2.5))
-
-
-def test_body_with_other_operators_of_users(limosa, custom_op, tmp_path):
-    custom_op("my.domain::Inner", shape=lambda x: x)(lambda x: x * np.float32(3))
-    limosa.register_operator("my.domain::Op", body=lambda ops, x: -ops("my.domain::Inner", x) + 1)
-    try:
-        model = limosa.load(chain(tmp_path))
-    finally:
-        limosa.unregister_operator("my.domain::Op")
-    x = random(4)
-    np.testing.assert_allclose(model.run({"x": x})["y"], -(3 * x + 1), rtol=1e-6)
 
 
 def test_weights_go_to_kernels(limosa, custom_op, tmp_path):

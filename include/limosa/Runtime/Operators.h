@@ -44,6 +44,7 @@ private:
   Operator() = default;
 
   limosa_operator Table = {};
+  limosa_operator_arity Arity = {}; ///< what `Table` refers to, if any
   std::string Domain, Name, Revision, FullName;
   bool Taken = false; ///< `user` is ours to release
   mutable std::mutex Turn;

@@ -8,12 +8,6 @@ using namespace mlir;
 using namespace limosa;
 using namespace limosa::onnximport;
 
-std::string limosa::onnximport::firstLine(const char *Message) {
-  return StringRef(Message ? Message : "")
-      .take_until([](char C) { return C == '\n' || C == '\r'; })
-      .str();
-}
-
 //===----------------------------------------------------------------------===//
 // What user code sees
 //===----------------------------------------------------------------------===//
@@ -124,6 +118,7 @@ LogicalResult NodeView::fill(Node &N) {
       AttributeMemory.addTensor(
           Name, DType(Bytes.dtype), {Bytes.dims, Bytes.dims + Bytes.rank},
           {static_cast<const uint8_t *>(Bytes.data), size_t(Bytes.bytes)});
+      Tensors[Name] = *Value;
       break;
     }
     default:
@@ -164,15 +159,11 @@ public:
           ->setOutput(Output, Type, Rank, Dims);
     };
     Table.set_error = [](const limosa_operator_shapes *S, const char *Message) {
-      auto &Self = *static_cast<ShapeAnswer *>(S->context);
-      if (Self.Error.empty())
-        Self.Error = firstLine(Message);
+      static_cast<ShapeAnswer *>(S->context)->Error.say(Message);
     };
     int32_t Code = Op.infer(&Table);
-    if (Code != LIMOSA_STATUS_OK || !Error.empty())
-      return N.fail(
-          "the shape function: " +
-          (Error.empty() ? "failed with status " + Twine(Code).str() : Error));
+    if (Code != LIMOSA_STATUS_OK || Error)
+      return N.fail("the shape function: " + Error.text(Code));
     for (auto [K, Ty] : llvm::enumerate(Types))
       if (!Ty)
         return N.fail("the shape function says nothing of output " + Twine(K));
@@ -184,8 +175,7 @@ public:
 
 private:
   int32_t refuse(const Twine &Why) {
-    if (Error.empty())
-      Error = Why.str();
+    Error.say(Why.str().c_str());
     return LIMOSA_STATUS_INVALID_ARGUMENT;
   }
 
@@ -231,7 +221,7 @@ private:
   SmallVector<Type> Types;
   SmallVector<Attribute> Symbols;
   std::set<std::string> Known;
-  std::string Error;
+  runtime::OperatorError Error;
 };
 
 } // namespace
@@ -241,53 +231,51 @@ private:
 //===----------------------------------------------------------------------===//
 
 /// The node's attributes as those of a custom_call.
-static FailureOr<DictionaryAttr> callConfig(Node &N) {
+static DictionaryAttr callConfig(Node &N, const NodeView &View) {
   auto &B = N.B.builder();
+  auto Text = [&](const limosa_string &S) {
+    return B.getStringAttr(StringRef(S.data, S.length));
+  };
   SmallVector<NamedAttribute> Config;
-  llvm::StringSet<> Seen;
-  for (const onnx::AttributeProto &Own : N.P.attribute()) {
-    const onnx::AttributeProto *A = N.findAttr(Own.name());
-    if (!A || !Seen.insert(Own.name()).second)
-      continue;
+  for (const limosa_operator_attribute *A : View.Attributes) {
     Attribute Value;
-    switch (A->type()) {
-    case onnx::AttributeProto::INT:
-      Value = B.getI64IntegerAttr(A->i());
+    switch (A->kind) {
+    case LIMOSA_ATTRIBUTE_INT:
+      Value = B.getI64IntegerAttr(*A->ints);
       break;
-    case onnx::AttributeProto::FLOAT:
-      Value = B.getF64FloatAttr(double(A->f()));
+    case LIMOSA_ATTRIBUTE_FLOAT:
+      Value = B.getF64FloatAttr(*A->floats);
       break;
-    case onnx::AttributeProto::STRING:
-      Value = B.getStringAttr(A->s());
+    case LIMOSA_ATTRIBUTE_STRING:
+      Value = Text(*A->strings);
       break;
-    case onnx::AttributeProto::INTS:
-      Value = B.getDenseI64ArrayAttr(*N.ints(Own.name()));
+    case LIMOSA_ATTRIBUTE_INTS:
+      Value = B.getDenseI64ArrayAttr(ArrayRef(A->ints, A->count));
       break;
-    case onnx::AttributeProto::FLOATS:
-      Value = DenseF64ArrayAttr::get(N.I.context(), *N.floats(Own.name()));
+    case LIMOSA_ATTRIBUTE_FLOATS:
+      Value = B.getDenseF64ArrayAttr(ArrayRef(A->floats, A->count));
       break;
-    case onnx::AttributeProto::STRINGS: {
-      SmallVector<Attribute> Texts;
-      for (const std::string &Text : A->strings())
-        Texts.push_back(B.getStringAttr(Text));
-      Value = B.getArrayAttr(Texts);
+    case LIMOSA_ATTRIBUTE_STRINGS:
+      Value = B.getArrayAttr(llvm::map_to_vector(
+          ArrayRef(A->strings, A->count),
+          [&](const limosa_string &S) -> Attribute { return Text(S); }));
       break;
-    }
-    default: { // NodeView::fill has refused all but tensors
-      auto T = readTensor(N.I.context(), N.I.file(), A->t());
-      if (!T)
-        return N.fail(toString(T.takeError()));
-      Value = *T;
+    default:
+      Value = View.Tensors.lookup(A->name);
       break;
     }
-    }
-    Config.push_back({B.getStringAttr(Own.name()), Value});
+    Config.push_back({B.getStringAttr(A->name), Value});
   }
   return B.getDictionaryAttr(Config);
 }
 
 LogicalResult
 limosa::onnximport::importCustomOperator(Node &N, const limosa_operator &Op) {
+  std::string Why =
+      runtime::arityProblem(Op.arity, N.numInputs(), N.numOutputs(),
+                            [&](uint32_t K) { return N.has(K); });
+  if (!Why.empty())
+    return N.fail(Why);
   NodeView View;
   if (failed(View.fill(N)))
     return failure();
@@ -303,9 +291,6 @@ limosa::onnximport::importCustomOperator(Node &N, const limosa_operator &Op) {
   ShapeAnswer Answer(N, View);
   if (failed(Answer.ask(Op, View)))
     return failure();
-  auto Config = callConfig(N);
-  if (failed(Config))
-    return failure();
   SmallVector<Value> Operands;
   Ints Slots;
   for (unsigned K = 0; K < N.numInputs(); ++K)
@@ -318,7 +303,7 @@ limosa::onnximport::importCustomOperator(Node &N, const limosa_operator &Op) {
   auto Call = CustomCallOp::create(
       B, N.B.loc(), Answer.types(), Operands,
       B.getStringAttr(Twine(Op.domain) + "::" + Op.name),
-      B.getI64IntegerAttr(Op.since_version), *Config,
+      B.getI64IntegerAttr(Op.since_version), callConfig(N, View),
       AllGiven ? DenseI64ArrayAttr() : B.getDenseI64ArrayAttr(Slots),
       Answer.symbols().empty() ? ArrayAttr() : B.getArrayAttr(Answer.symbols()),
       Op.flags & LIMOSA_OPERATOR_STATEFUL ? B.getUnitAttr() : UnitAttr());

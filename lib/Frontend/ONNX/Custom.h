@@ -6,6 +6,7 @@
 
 #include "Node.h"
 #include "limosa/Runtime/OperatorAttributes.h"
+#include "limosa/Runtime/OperatorRules.h"
 
 #include <deque>
 
@@ -38,6 +39,7 @@ struct NodeView {
   std::vector<const limosa_operator_type *> Inputs; // null: not given
   runtime::OperatorAttributes AttributeMemory;
   std::span<const limosa_operator_attribute *const> Attributes;
+  llvm::StringMap<mlir::ElementsAttr> Tensors; // attributes that are, by name
 
   /// Notes why the node cannot be shown.
   LogicalResult fill(Node &N);
@@ -60,9 +62,6 @@ struct NodeView {
 /// and nothing of it is left.
 enum class BodyResult { Made, Declined, Failed };
 BodyResult importCustomBody(Node &N, const limosa_operator &Op, NodeView &View);
-
-/// The first line of what a user's function says.
-std::string firstLine(const char *Message);
 
 } // namespace limosa::onnximport
 

@@ -64,17 +64,14 @@ public:
       return of(B).setOutput(Output, Value);
     };
     Table.set_error = [](const limosa_operator_builder *B,
-                         const char *Message) {
-      of(B).refuse(firstLine(Message));
-    };
+                         const char *Message) { of(B).Error.say(Message); };
     int32_t Code = Op.build(&Table);
     if (Code == LIMOSA_STATUS_UNSUPPORTED && !Broken) {
       undo(At, Before, After);
       return BodyResult::Declined;
     }
-    if (Code != LIMOSA_STATUS_OK || Broken)
-      return fail(Error.empty() ? "failed with status " + Twine(Code).str()
-                                : Error);
+    if (Code != LIMOSA_STATUS_OK || Error)
+      return fail(Error.text(Code));
     for (auto [K, T] : llvm::enumerate(Outputs)) {
       if (!T && N.wants(K))
         return fail("does not make output " + std::to_string(K));
@@ -107,15 +104,11 @@ private:
       Op->erase();
   }
 
-  int32_t refuse(const Twine &Why) {
-    if (Error.empty())
-      Error = Why.str();
-    return LIMOSA_STATUS_INVALID_ARGUMENT;
-  }
   /// A mistake that makes the body fail whatever the user's function returns.
   int32_t broken(const Twine &Why) {
     Broken = true;
-    return refuse(Why);
+    Error.say(Why.str().c_str());
+    return LIMOSA_STATUS_INVALID_ARGUMENT;
   }
 
   Tensor *find(uint32_t Value) {
@@ -227,7 +220,7 @@ private:
   std::deque<TypeView> Types;
   uint32_t Count;
   bool Broken = false;
-  std::string Error;
+  runtime::OperatorError Error;
 };
 
 bool BodyBuilder::addAttribute(onnx::NodeProto &P,

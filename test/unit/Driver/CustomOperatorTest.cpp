@@ -153,4 +153,38 @@ TEST(CustomOperator, WhatAShapeFunctionMustNotSay) {
          "dimension 'N*'");
 }
 
+TEST(CustomOperator, WhoeverSaysWhyHasFailed) {
+  OneNode M(1, 1);
+  Operator Op("my.domain", "Op");
+  Op.shape([](OperatorShapes &S) {
+      S.same(0, 0);
+      S.fail("a doubt", LIMOSA_STATUS_OK);
+      S.fail("another");
+    }).kernel([](OperatorCall &) {});
+  EXPECT_NE(M.import(Op).find("the shape function: a doubt"),
+            std::string::npos);
+  Op.body([](OperatorBody &B) {
+    B.set(0, 0);
+    B.fail("no body", LIMOSA_STATUS_OK);
+  });
+  EXPECT_NE(M.import(Op).find("the operator's body: no body"),
+            std::string::npos);
+}
+
+TEST(CustomOperator, ModelsAreHeldToTheArity) {
+  auto Error = [](unsigned Inputs, unsigned Outputs, bool FirstGiven = true) {
+    OneNode M(Inputs, Outputs);
+    if (!FirstGiven)
+      M.Node->set_input(0, "");
+    Operator Op("my.domain", "Op");
+    Op.inputs(1, 2).outputs(1).body([](OperatorBody &B) { B.set(0, 0); });
+    return M.import(Op);
+  };
+  EXPECT_EQ(Error(1, 1), "");
+  EXPECT_EQ(Error(2, 1), "");
+  EXPECT_NE(Error(3, 1).find("takes 1 to 2 inputs, not 3"), std::string::npos);
+  EXPECT_NE(Error(2, 2).find("gives 1 output, not 2"), std::string::npos);
+  EXPECT_NE(Error(2, 1, false).find("needs its input 0"), std::string::npos);
+}
+
 } // namespace

@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cstddef>
+#include <functional>
 #include <thread>
 
 using namespace limosa;
@@ -115,9 +117,78 @@ TEST(HostOp, RefusesBadDescriptions) {
             std::string::npos);
   EXPECT_NE(Error([](auto &Op) { Op.since_version = -1; }).find("negative"),
             std::string::npos);
+  limosa_operator_arity Arity = {};
+  auto Give = [&](auto &Op) { Op.arity = &Arity; };
+  EXPECT_NE(Error(Give).find("arity without a size"), std::string::npos);
+  Arity.size = sizeof(Arity);
+  Arity.min_outputs = 1;
+  EXPECT_NE(Error(Give).find("least is more than its most"), std::string::npos);
   EXPECT_NE(limosa_context_register_operator(nullptr, nullptr), 0);
   EXPECT_NE(Registry.load("/nowhere/ops.so").message().find("cannot load"),
             std::string::npos);
+}
+
+const limosa_operator_arity OneToOne = {
+    sizeof(limosa_operator_arity), nullptr, 1, 1, 1, 1};
+
+/// What loading a file that calls an operator of this arity says.
+std::string loadError(const limosa_operator_arity &Arity,
+                      const std::function<void(OneCall &)> &Damage = {}) {
+  limosa_operator Op = describe(copyInput);
+  Op.arity = &Arity;
+  OneCall B;
+  if (Damage)
+    Damage(B);
+  return B.load({Op}).S.message();
+}
+
+TEST(HostOp, FilesAreHeldToTheArity) {
+  EXPECT_EQ(loadError(OneToOne), "");
+  auto Expect = [](const std::string &Message, const char *Part) {
+    EXPECT_NE(Message.find(std::string("node 'the node' (test::Op): ") + Part),
+              std::string::npos)
+        << Message;
+  };
+  auto NoInput = [](OneCall &B) { B.Op.inputs.clear(); };
+  auto TwoInputs = [](OneCall &B) { B.Op.inputs.push_back(B.Op.inputs[0]); };
+  auto NotGiven = [](OneCall &B) { B.Op.inputs[0] = 0xffffffff; };
+  auto NoOutput = [](OneCall &B) { B.Op.outputs.clear(); };
+  Expect(loadError(OneToOne, NoInput), "the operator takes 1 input, not 0");
+  Expect(loadError(OneToOne, TwoInputs), "the operator takes 1 input, not 2");
+  Expect(loadError(OneToOne, NotGiven), "the operator needs its input 0");
+  Expect(loadError(OneToOne, NoOutput), "the operator gives 1 output, not 0");
+  limosa_operator_arity Many = OneToOne;
+  Many.max_inputs = LIMOSA_OPERATOR_MANY;
+  EXPECT_EQ(loadError(Many, TwoInputs), "");
+  Expect(loadError(Many, NoInput), "the operator takes at least 1 input, not");
+  Many.max_inputs = 3;
+  Many.min_inputs = 2;
+  Expect(loadError(Many), "the operator takes 2 to 3 inputs, not 1");
+}
+
+TEST(HostOp, TakesDescriptionsOfBeforeTheArity) {
+  limosa_operator Op = describe(copyInput);
+  Op.size = offsetof(limosa_operator, arity);
+  Op.arity = reinterpret_cast<const limosa_operator_arity *>(1);
+  OneCall B;
+  Running R = B.load({Op});
+  EXPECT_EQ(runError(R), "");
+}
+
+TEST(HostOp, WhoeverSaysWhyHasFailed) {
+  OneCall B;
+  Running R = B.load({describe([](const limosa_operator_call *C) -> int32_t {
+    C->set_error(C, "first\nline");
+    C->set_error(C, "second");
+    return copyInput(C);
+  })});
+  EXPECT_EQ(runError(R), "node 'the node' (test::Op): first");
+  OneCall Silent;
+  Running Q = Silent.load({describe([](const limosa_operator_call *C) {
+    C->set_error(C, nullptr);
+    return copyInput(C);
+  })});
+  EXPECT_NE(runError(Q), "");
 }
 
 TEST(HostOp, IsReleasedWhenNobodyUsesIt) {
