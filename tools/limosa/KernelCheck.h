@@ -14,7 +14,6 @@
 #include "Compare.h"
 #include "Session.h"
 #include "limosa/Reference/Interpreter.h"
-#include "limosa/Runtime/GraphAccess.h"
 
 #include <set>
 
@@ -48,11 +47,6 @@ public:
   unsigned rounding() const { return Rounding; }
 
 private:
-  bool prepare(const runtime::LaunchView &Launch);
-  bool takeInput(const runtime::LaunchView &Launch, uint32_t Argument);
-  const fb::Constant *constantOf(const runtime::LaunchView &Launch,
-                                 uint32_t Argument) const;
-  std::vector<int64_t> symbolsOf(const fb::Graph &Graph) const;
   /// Whether rounding explains a difference from the reference (see Widen.h).
   bool isRounding(const fb::Graph &Graph, uint32_t Result,
                   const HostTensor &Got, const HostTensor &Want);
