@@ -108,6 +108,11 @@ public:
     text(std::to_string(Op.since_version) + ":" + std::to_string(Op.flags) +
          ":" + std::to_string(Op.body_opset) + (Op.infer ? "i" : "") +
          (Op.run ? "r" : "") + (Op.build ? "b" : ""));
+    if (Op.arity)
+      text(std::to_string(Op.arity->min_inputs) + ":" +
+           std::to_string(Op.arity->max_inputs) + ":" +
+           std::to_string(Op.arity->min_outputs) + ":" +
+           std::to_string(Op.arity->max_outputs));
   }
   std::string finish() const {
     XXH128_hash_t H = Hash.digest128();

@@ -42,6 +42,10 @@ def test_body_is_fused(limosa, limosa_command, tmp_path):
     assert len(found["kernels"]) == 1
 
 
+def oops(ops, x):
+    raise KeyError("what")
+
+
 @pytest.mark.parametrize("body, words", [
     (lambda ops, x: ops.no_such(x), "NoSuch: operator not supported"),
     (lambda ops, x: ops.matmul(x, ops.constant(np.float64(1))), "MatMul: "),

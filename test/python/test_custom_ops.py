@@ -182,7 +182,7 @@ def test_nodes_of_other_counts_are_refused(limosa, limosa_command, custom_op, tm
     with pytest.raises(NotImplementedError, match=words):
         limosa.load(path)
     # A file is held to it as well: it may be damaged, or older than the operator.
-    with pytest.raises(ValueError, match=f"node 'the_Op' .my.domain::Op.: the operator {words}"):
+    with pytest.raises(limosa.Error, match=f"node 'the_Op' .my.domain::Op.: the operator {words}"):
         limosa.load(tmp_path / "m.lim")
 
 
