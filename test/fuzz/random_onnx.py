@@ -27,6 +27,8 @@ from onnx import helper, numpy_helper
 from random_onnx_ops import RULES
 from random_pool import Pool, draw
 
+# What docs/frontend.md says is refused when the program runs.
+REFUSED = ["positions must be equal (0 and -1)"]
 TOLERANCE = {"float16": 5e-3, "float32": 1e-4, "float64": 1e-4}
 
 
@@ -182,7 +184,8 @@ def work(first, count, keep):
             print("skip", seed, flush=True)
             continue
         except Exception as error:
-            why = "raised " + str(error)[:600].replace("\n", " ")
+            refused = any(text in str(error) for text in REFUSED)
+            why = None if refused else "raised " + str(error)[:600].replace("\n", " ")
         print("end", seed, why or "", flush=True)
 
 
