@@ -275,6 +275,17 @@ SmallVector<Value> KernelBuilder::ifElse(Value Condition, TypeRange Results,
   return SmallVector<Value>(If.getResults());
 }
 
+void KernelBuilder::ifElse(Value Condition, llvm::function_ref<void()> Then,
+                           llvm::function_ref<void()> Else) {
+  auto Emit = [](llvm::function_ref<void()> Body) {
+    return [Body] {
+      Body();
+      return SmallVector<Value>();
+    };
+  };
+  ifElse(Condition, TypeRange(), Emit(Then), Emit(Else));
+}
+
 void KernelBuilder::ifThen(Value Condition, llvm::function_ref<void()> Then) {
   auto If = scf::IfOp::create(B, Loc, Condition, /*withElseRegion=*/false);
   OpBuilder::InsertionGuard Guard(B);

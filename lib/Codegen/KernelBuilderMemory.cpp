@@ -228,8 +228,52 @@ Value KernelBuilder::load(const TensorView &View, const Index &Offset,
                                        zeroOf(B, Loc, Ty)));
 }
 
+/// Neighbouring nibbles, shifted into one word if they begin inside a byte.
+Value KernelBuilder::loadNibbleRun(const TensorView &View, Value First,
+                                   unsigned Count) {
+  auto Word = B.getIntegerType(4 * Count);
+  auto InWord = VectorType::get({Count / 2}, B.getI8Type());
+  auto shiftLeft = [&](Value V, unsigned Bits) {
+    return arith::ShLIOp::create(B, Loc, V,
+                                 splat(IntegerAttr::get(Word, Bits), Word));
+  };
+  Value Two = Math.constant(2);
+  Value Odd = Math.eq(Math.remU(First, Two), Math.constant(1));
+  Value Low = vector::LoadOp::create(B, Loc, InWord, View.Memref,
+                                     Math.divU(First, Two));
+  // Read again where the run ends with the word, so as never to reach further.
+  Value Last = Math.divU(Math.add(First, Math.constant(Count - 1)), Two);
+  Value High = memref::LoadOp::create(B, Loc, View.Memref, Last);
+  if (View.ReadOnly) {
+    hoist(Low.getDefiningOp());
+    hoist(High.getDefiningOp());
+  }
+  auto One = VectorType::get({1}, Word);
+  Low = vector::ExtractOp::create(
+      B, Loc, vector::BitCastOp::create(B, Loc, One, Low), 0);
+  High = shiftLeft(arith::ExtUIOp::create(B, Loc, Word, High), 4 * Count - 4);
+  Value Shifted = arith::ShRUIOp::create(
+      B, Loc, Low, splat(IntegerAttr::get(Word, 4), Word));
+  Shifted = arith::OrIOp::create(B, Loc, Shifted, High);
+  Value Run = Math.select(Odd, Shifted, Low);
+  Run = vector::BitCastOp::create(
+      B, Loc, InWord, vector::BroadcastOp::create(B, Loc, One, Run));
+  Value Four = splat(B.getI8IntegerAttr(4), InWord);
+  // Both halves of each byte, brought down with the sign or without.
+  auto down = [&](Value V) -> Value {
+    if (View.Element.isSignlessInteger())
+      return arith::ShRSIOp::create(B, Loc, V, Four);
+    return arith::ShRUIOp::create(B, Loc, V, Four);
+  };
+  return vector::InterleaveOp::create(
+      B, Loc, down(arith::ShLIOp::create(B, Loc, Run, Four)), down(Run));
+}
+
 Value KernelBuilder::loadNibbles(const TensorView &View, const Index &Offset,
                                  const Lanes &L) {
+  if (!L.isScalar() && !L.Mask && !Offset.isUniform() && Offset.Stride == 1 &&
+      (L.Count == 8 || L.Count == 16))
+    return loadNibbleRun(View, Offset.Base, L.Count);
   TensorView Bytes = View;
   Bytes.Element = B.getI8Type();
   bool Scalar = L.isScalar() || Offset.isUniform();

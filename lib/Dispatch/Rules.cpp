@@ -7,6 +7,7 @@
 #include "limosa/IR/LimosaOps.h"
 #include "limosa/IR/Symbols.h"
 #include "limosa/IR/Types.h"
+#include "llvm/ADT/SmallPtrSet.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -100,6 +101,43 @@ unsigned recomputeCost(Operation *Op, unsigned Limit) {
   return Cost;
 }
 
+static int64_t byteSize(RankedTensorType Ty) {
+  return dtypeBytes(getDType(Ty.getElementType()), Ty.getNumElements());
+}
+
+/// Adds the sizes of the constants that `V` is computed from; false if it is
+/// computed from anything else, or by too many ops.
+static bool addConstants(Value V, llvm::SmallPtrSetImpl<Operation *> &Seen,
+                         int64_t &Bytes) {
+  constexpr unsigned MaxOps = 32;
+  auto Ty = cast<RankedTensorType>(V.getType());
+  Operation *Op = V.getDefiningOp();
+  if (!Op || !Ty.hasStaticShape() || Seen.size() > MaxOps)
+    return false;
+  if (!Seen.insert(Op).second)
+    return true;
+  if (isa<ConstantOp>(Op)) {
+    Bytes += isInline(Op) ? 0 : byteSize(Ty);
+    return true;
+  }
+  if (!claimedBy(Op).empty() ||
+      !(isElementwise(Op) || isa<BroadcastOp, ReshapeOp, SliceOp, IotaOp>(Op)))
+    return false;
+  return llvm::all_of(Op->getOperands(), [&](Value Operand) {
+    return addConstants(Operand, Seen, Bytes);
+  });
+}
+
+bool spreadsConstants(Operation *Op) {
+  if (!Op || !isElementwise(Op) || Op->getNumResults() != 1)
+    return false;
+  llvm::SmallPtrSet<Operation *, 16> Seen;
+  int64_t Bytes = 0;
+  Value Result = Op->getResult(0);
+  return addConstants(Result, Seen, Bytes) && Bytes > 0 &&
+         2 * Bytes <= byteSize(cast<RankedTensorType>(Result.getType()));
+}
+
 bool hasEpilogue(Operation *Root) {
   return isa<ContractOp, ConvOp, WindowOp>(Root) && Root->getNumResults() == 1;
 }
@@ -165,6 +203,7 @@ bool canPull(Operation *Producer, Operation *User, unsigned Operand) {
         // Whatever is below a broadcast is computed once per copy.
         return recomputeCost(Producer, 2) <= 2;
       })
+      .Case<ContractOp>([&](auto) { return spreadsConstants(Producer); })
       .Case<GatherOp>([&](GatherOp) {
         return Operand == 1 ? isElementwise(Producer) || isView(Producer)
                             : isa<BroadcastOp, ConvertOp>(Producer);

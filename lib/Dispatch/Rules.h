@@ -52,6 +52,11 @@ unsigned opCost(mlir::Operation *Op);
 /// sure; the exact number only up to `Limit`.
 unsigned recomputeCost(mlir::Operation *Op, unsigned Limit);
 
+/// Whether `Op` (null: no) makes a tensor from constants alone, element by
+/// element, and of at least twice their size: narrow weights and their scales.
+/// Whoever reads it better spreads them itself than has it stored.
+bool spreadsConstants(mlir::Operation *Op);
+
 /// Splat constants and dims, which every kernel makes for itself.
 bool isInline(mlir::Operation *Op);
 

@@ -9,6 +9,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Rules.h"
+#include "SplitProducts.h"
 
 #include "limosa/Dispatch/Fusion.h"
 #include "limosa/IR/LimosaOps.h"
@@ -209,6 +210,7 @@ struct SinkTranspose : RewritePattern {
 LogicalResult sinkReshapes(ModuleOp Module) {
   RewritePatternSet Patterns(Module.getContext());
   Patterns.add<SinkReshape, SinkTranspose>(Module.getContext());
+  dispatch::addSplitProductPatterns(Patterns);
   GreedyRewriteConfig Config;
   return applyPatternsGreedily(Module, std::move(Patterns), Config);
 }

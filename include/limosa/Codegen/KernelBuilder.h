@@ -108,6 +108,8 @@ public:
   llvm::SmallVector<Value> ifElse(Value Condition, mlir::TypeRange Results,
                                   Branch Then, Branch Else);
   /// scf.if without results.
+  void ifElse(Value Condition, llvm::function_ref<void()> Then,
+              llvm::function_ref<void()> Else);
   void ifThen(Value Condition, llvm::function_ref<void()> Then);
   /// The loop over [tileBegin, tileEnd).
   void tileLoop(llvm::function_ref<void(Value Tile)> Body) {
@@ -165,6 +167,7 @@ private:
   TensorView makeView(unsigned Buffer, mlir::Type Ty, bool ReadOnly);
   Value loadNibbles(const TensorView &View, const Index &Offset,
                     const Lanes &L);
+  Value loadNibbleRun(const TensorView &View, Value First, unsigned Count);
   void storeNibbles(const TensorView &View, const Index &Offset, Value V,
                     const Lanes &L);
   Value atom(const DimAtom &A);

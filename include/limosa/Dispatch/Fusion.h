@@ -47,7 +47,8 @@ mlir::LogicalResult formKernels(mlir::ModuleOp Module,
                                 const FusionOptions &Options = {});
 
 /// Moves reshapes below pointwise ops where they become views between kernels
-/// instead of breaking up what could be one kernel.
+/// instead of breaking up what could be one kernel, and into the other operand
+/// of products whose weights are narrow and stored by blocks.
 mlir::LogicalResult sinkReshapes(mlir::ModuleOp Module);
 
 /// On arguments of kernels: the value is known at compile time (unit).

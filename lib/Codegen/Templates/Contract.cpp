@@ -10,9 +10,7 @@
 
 #include "Products.h"
 
-#include "ContractPlan.h"
-#include "PackingLoops.h"
-#include "ProductEmitter.h"
+#include "ContractCopy.h"
 #include "limosa/Codegen/Packing.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -25,13 +23,11 @@ namespace limosa::codegen {
 
 namespace {
 
-class ContractEmitter : ProductEmitter {
+class ContractEmitter : ContractCopies {
 public:
   ContractEmitter(KernelBuilder &KB, const KernelAnalysis &Kernel,
                   ContractOp Op, const ContractPlan &P)
-      : ProductEmitter(KB, Op.getResult(), Kernel.Outputs, P.Tile,
-                       P.Regs.Lanes),
-        Op(Op), P(P) {}
+      : ContractCopies(KB, Kernel, Op, P) {}
 
   void emit() {
     describe();
@@ -103,8 +99,6 @@ private:
     MemB = KB.input(Arg).Memref;
   }
 
-  int64_t blockRows() const { return P.RowTiles * P.Tile.Rows; }
-
   /// Coordinates of the batch dimensions from their linear index.
   void setBatch(Value Linear) {
     BatchAt.assign(P.Batch.size(), Value());
@@ -127,14 +121,6 @@ private:
     }
   }
 
-  Value baseOf(const ProductOperand &O, bool IsA) {
-    Value Offset = KB.dim(O.View->Offset);
-    for (auto [D, At] : llvm::zip_equal(P.Batch, BatchAt))
-      if (std::optional<unsigned> Dim = IsA ? D.DimA : D.DimB)
-        Offset = M.add(Offset, M.mul(At, KB.dim(O.View->Dims[*Dim].Stride)));
-    return Offset;
-  }
-
   //===--------------------------------------------------------------------===//
   // One tile of the grid
   //===--------------------------------------------------------------------===//
@@ -142,9 +128,19 @@ private:
   void emitTile(Value RowBlock, Value ColumnBlock, Value SameB) {
     Panels =
         panelRange(P.N, ColumnBlock, P.Panels, P.columnBlocks().isConstant(1));
+    BlockRow = M.mul(RowBlock, KB.constant(blockRows()));
+    if (!P.PullsFewRows)
+      return emitRows(RowBlock, SameB);
+    // Blocks of few rows are the last ones with their B: nobody misses a copy.
+    Value Left = M.sub(KB.dim(P.M), BlockRow);
+    KB.ifElse(
+        M.le(Left, KB.constant(ContractPlan::FewRows)),
+        [&] { emitFewRows(Left); }, [&] { emitRows(RowBlock, SameB); });
+  }
+
+  void emitRows(Value RowBlock, Value SameB) {
     if (P.B.Source == OperandSource::Scratch)
       KB.ifThen(negate(SameB), [&] { packB(); });
-    BlockRow = M.mul(RowBlock, KB.constant(blockRows()));
     if (P.A.Source == OperandSource::Scratch)
       packA();
 
@@ -162,6 +158,43 @@ private:
         M.lt(KB.dim(P.M), M.add(BlockRow, KB.constant(blockRows() + 1)));
     forRowTail(M.mul(AllTiles, KB.constant(Tile.Rows)), KB.dim(P.M), IsLast,
                Rows);
+  }
+
+  /// Rows that are too few for a copy of B: each element is multiplied where it
+  /// is computed.
+  void emitFewRows(Value Left) {
+    if (P.A.Source == OperandSource::Scratch)
+      packA();
+    for (unsigned Count = 1; Count <= ContractPlan::FewRows; ++Count)
+      when(M.eq(Left, KB.constant(Count)), [&] {
+        forPanels(Panels, [&](Value Panel, ArrayRef<Value> Masks) {
+          finish(BlockRow, Count, Panel, Masks,
+                 multiplyPulled(Count, Panel, Masks));
+        });
+      });
+  }
+
+  SmallVector<Value> multiplyPulled(unsigned Rows, Value Panel,
+                                    ArrayRef<Value> Masks) {
+    auto Ty = VectorType::get({int64_t(lanes())}, P.AccType);
+    Value Zero = KB.splat(B.getZeroAttr(P.AccType), Ty);
+    Value Column = M.mul(Panel, KB.constant(panelColumns()));
+    return forStepsOfK(
+        SmallVector<Value>(Rows * Masks.size(), Zero),
+        [&](Value K, const Coords &AtK, ValueRange Sums) {
+          SmallVector<Value> Weights, Out;
+          for (unsigned V = 0; V < Masks.size(); ++V)
+            Weights.push_back(
+                pullB(M.add(Column, KB.constant(V * lanes())), AtK, Masks[V]));
+          for (unsigned R = 0; R < Rows; ++R) {
+            Value A = elementOfA(M.add(BlockRow, KB.constant(R)), K, AtK);
+            A = KB.broadcast(A, lanes());
+            for (Value Weight : Weights)
+              Out.push_back(vector::FMAOp::create(B, KB.loc(), A, Weight,
+                                                  Sums[Out.size()]));
+          }
+          return Out;
+        });
   }
 
   //===--------------------------------------------------------------------===//
@@ -216,8 +249,12 @@ private:
       Inner.StrideB =
           B.getIndexAttr(int64_t(Masks.size()) * lanes() * P.Together);
     }
-    SmallVector<Value> Acc = emitMicroKernel(B, KB.loc(), Kernel);
+    finish(Row, Rows, Panel, Masks, emitMicroKernel(B, KB.loc(), Kernel));
+  }
 
+  /// The epilogue.
+  void finish(Value Row, unsigned Rows, Value Panel, ArrayRef<Value> Masks,
+              ArrayRef<Value> Acc) {
     Value Column = M.mul(Panel, KB.constant(panelColumns()));
     for (unsigned R = 0; R < Rows; ++R)
       for (unsigned V = 0; V < Masks.size(); ++V)
@@ -226,22 +263,6 @@ private:
                                   M.add(Column, KB.constant(V * lanes()))),
                          Lanes{lanes(), Masks[V]});
     Epilogue.store();
-  }
-
-  Value panelOffset(Value Panel) {
-    if (P.B.Source == OperandSource::InPlace)
-      return M.add(OffsetB, M.mul(Panel, KB.constant(panelColumns())));
-    if (P.B.Source == OperandSource::Scratch)
-      Panel = M.sub(Panel, Panels.First);
-    return M.add(OffsetB,
-                 M.mul(Panel, KB.dim(P.paddedK() * DimExpr(P.PanelColumns))));
-  }
-
-  static void setGroup(Coords &At, ArrayRef<unsigned> Ds, const Index &I) {
-    if (Ds.size() == 1)
-      At.PerDim[Ds[0]] = I;
-    else if (!Ds.empty())
-      At.Groups.push_back({SmallVector<unsigned, 4>(Ds), I});
   }
 
   /// Coordinates in the result: one row, lanes along the columns.
@@ -254,179 +275,7 @@ private:
     return At;
   }
 
-  //===--------------------------------------------------------------------===//
-  // Copies
-  //===--------------------------------------------------------------------===//
-
-  /// Coordinates in an operand.
-  Coords operandCoords(const ProductOperand &O, bool IsA, const Index &Free,
-                       const Index &K) {
-    Coords At(cast<RankedTensorType>(O.V.getType()).getRank());
-    for (auto [D, I] : llvm::zip_equal(P.Batch, BatchAt))
-      if (std::optional<unsigned> Dim = IsA ? D.DimA : D.DimB)
-        At.PerDim[*Dim] = M.uniform(I);
-    setGroup(At, O.Free, Free);
-    setGroup(At, O.Contract, K);
-    return At;
-  }
-
-  /// Loops over K in whole vectors, then one masked step.
-  void forVectorsOfK(llvm::function_ref<void(Value, Value)> Body) {
-    Value K = KB.dim(P.K);
-    Value Step = KB.constant(copyLanes());
-    Value Main = M.mul(M.divU(K, Step), Step);
-    KB.forLoop(KB.constant(0), Main, copyLanes(),
-               [&](Value At) { Body(At, Value()); });
-    when(M.lt(Main, K),
-         [&] { Body(Main, KB.firstLanes(M.sub(K, Main), copyLanes())); });
-  }
-
-  unsigned copyLanes() const { return lanes() * P.Together; }
-
-  /// The block's rows of A, K along the lanes. What pads K may be anything: it
-  /// meets zeros of B.
-  void packA() {
-    Value End = M.min(M.add(BlockRow, KB.constant(blockRows())), KB.dim(P.M));
-    KB.forLoop(BlockRow, End, 1, [&](Value Row) {
-      Value To = M.mul(M.sub(Row, BlockRow), KB.dim(RowStrideA));
-      forVectorsOfK([&](Value K, Value Mask) {
-        Lanes L{copyLanes(), Mask};
-        Value V = Pull.pull(
-            P.A.V, operandCoords(P.A, true, M.uniform(Row), Index{K, 1, {}}),
-            L);
-        V = KB.broadcast(widenTo(KB, V, P.copiedType(), P.A.Unsigned),
-                         copyLanes());
-        Value At = M.add(To, K);
-        if (Mask)
-          vector::MaskedStoreOp::create(B, KB.loc(), MemA, At, Mask, V);
-        else
-          vector::StoreOp::create(B, KB.loc(), V, MemA, At);
-      });
-    });
-  }
-
-  /// The block's panels of B.
-  void packB() {
-    bool Transposed = false;
-    StridedView::Dim Columns;
-    if (P.B.View && isa<FloatType>(P.AccType)) {
-      auto Merge = [&](ArrayRef<unsigned> Ds) {
-        return mergeDims(llvm::map_to_vector(
-            Ds, [&](unsigned D) { return P.B.View->Dims[D]; }));
-      };
-      auto Free = Merge(P.B.Free), K = Merge(P.B.Contract);
-      if (Free && K && K->Stride.isConstant(1) && !Free->Stride.isConstant(1)) {
-        Transposed = true;
-        Columns = *Free;
-      }
-    }
-    forPanels(Panels, [&](Value Panel, ArrayRef<Value> Masks) {
-      int64_t Width = Masks.size() * lanes();
-      Value To = panelOffset(Panel);
-      Value First = M.mul(Panel, KB.constant(panelColumns()));
-      Value K = KB.dim(P.K), Begin = KB.constant(0);
-      if (P.Together > 1) {
-        Value Fours = M.divU(KB.dim(P.paddedK()), KB.constant(P.Together));
-        KB.forLoop(Begin, Fours, 1, [&](Value Four) {
-          for (unsigned V = 0; V < Masks.size(); ++V)
-            packFours(M.add(First, KB.constant(V * lanes())),
-                      M.mul(Four, KB.constant(P.Together)),
-                      M.add(To, M.mul(M.add(M.mul(Four, KB.constant(Width)),
-                                            KB.constant(V * lanes())),
-                                      KB.constant(P.Together))),
-                      Masks[V]);
-        });
-        return;
-      }
-      if (Transposed) {
-        Value Main =
-            M.mul(M.divU(K, KB.constant(lanes())), KB.constant(lanes()));
-        KB.forLoop(Begin, Main, lanes(), [&](Value At) {
-          for (unsigned V = 0; V < Masks.size(); ++V)
-            packSquare(M.add(First, KB.constant(V * lanes())), Columns.Stride,
-                       At, M.add(To, KB.constant(V * lanes())), Width);
-        });
-        Begin = Main;
-      }
-      KB.forLoop(Begin, K, 1, [&](Value At) {
-        for (unsigned V = 0; V < Masks.size(); ++V)
-          packVector(M.add(First, KB.constant(V * lanes())), At,
-                     M.add(To, KB.constant(V * lanes())), Width, Masks[V]);
-      });
-    });
-  }
-
-  /// Four bytes of K from each of a vector of columns; zeros behind the last K.
-  void packFours(Value Column, Value K, Value To, Value Mask) {
-    auto Words = VectorType::get({int64_t(lanes())}, B.getI32Type());
-    bool Whole = DimExpr::mod(P.K, P.Together).isConstant(0);
-    Value Sum;
-    for (unsigned T = 0; T < P.Together; ++T) {
-      Value At = M.add(K, KB.constant(T));
-      Value Inside = M.lt(At, KB.dim(P.K));
-      if (!Whole)
-        At = M.min(At, M.sub(KB.dim(P.K), KB.constant(1)));
-      Value V = Pull.pull(
-          P.B.V, operandCoords(P.B, false, Index{Column, 1, {}}, M.uniform(At)),
-          Lanes{lanes(), Mask});
-      V = arith::ExtUIOp::create(B, KB.loc(), Words, KB.broadcast(V, lanes()));
-      if (!Whole)
-        V = arith::SelectOp::create(B, KB.loc(), Inside, V,
-                                    KB.splat(B.getI32IntegerAttr(0), Words));
-      if (T == 0) {
-        Sum = V;
-        continue;
-      }
-      Value Shift = KB.splat(B.getI32IntegerAttr(8 * T), Words);
-      V = arith::ShLIOp::create(B, KB.loc(), V, Shift);
-      Sum = arith::OrIOp::create(B, KB.loc(), Sum, V);
-    }
-    auto Bytes = VectorType::get({int64_t(copyLanes())}, B.getI8Type());
-    Sum = vector::BitCastOp::create(B, KB.loc(), Bytes, Sum);
-    vector::StoreOp::create(B, KB.loc(), Sum, MemB, To);
-  }
-
-  void packVector(Value Column, Value K, Value To, int64_t Width, Value Mask) {
-    Value V = Pull.pull(
-        P.B.V, operandCoords(P.B, false, Index{Column, 1, {}}, M.uniform(K)),
-        Lanes{lanes(), Mask});
-    V = KB.broadcast(widenTo(KB, V, P.AccType, P.B.Unsigned), lanes());
-    vector::StoreOp::create(B, KB.loc(), V, MemB,
-                            M.add(To, M.mul(K, KB.constant(Width))));
-  }
-
-  /// Columns whose K lie side by side: squares are loaded along K and turned.
-  /// Columns beyond the last repeat it; their products are never stored.
-  void packSquare(Value Column, const DimExpr &Stride, Value K, Value To,
-                  int64_t Width) {
-    const TensorView &In = KB.input(P.B.View->Argument.getArgNumber());
-    Value Base = M.add(baseOf(P.B, false), K);
-    Value Last = M.sub(KB.dim(P.N), KB.constant(1));
-    SmallVector<Value> Rows;
-    for (unsigned R = 0; R < lanes(); ++R) {
-      Value C = M.min(M.add(Column, KB.constant(R)), Last);
-      Value At = M.add(Base, M.mul(C, KB.dim(Stride)));
-      Rows.push_back(widenTo(KB,
-                             KB.load(In, Index{At, 1, {}}, Lanes{lanes(), {}}),
-                             P.AccType, false));
-    }
-    Rows = transposeSquare(KB, Rows);
-    for (unsigned R = 0; R < lanes(); ++R) {
-      Value At = M.mul(M.add(K, KB.constant(R)), KB.constant(Width));
-      vector::StoreOp::create(B, KB.loc(), Rows[R], MemB, M.add(To, At));
-    }
-  }
-
-  ContractOp Op;
-  const ContractPlan &P;
-
-  Value MemA, MemB;
-  DimExpr RowStrideA;
   int64_t PackedGroup = 0;
-  SmallVector<Value> BatchAt;
-  Value OffsetA, OffsetB;
-  PanelRange Panels;
-  Value BlockRow;
 };
 
 } // namespace

@@ -242,6 +242,9 @@ private:
     if (P.B.Source == OperandSource::Scratch)
       P.RowTiles =
           std::min<int64_t>(std::max<int64_t>(P.RowTiles, 4), AllRowTiles);
+    P.PullsFewRows = P.B.Source == OperandSource::Scratch && !P.B.View &&
+                     isa<FloatType>(P.AccType) && P.B.Contract.size() <= 2 &&
+                     (!M || *M <= ContractPlan::FewRows);
   }
 
   ContractOp Op;

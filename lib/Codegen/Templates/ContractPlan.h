@@ -62,6 +62,9 @@ struct ContractPlan {
   unsigned Together = 1;
   RegisterFile Regs{};
   TileShape Tile{};
+  /// B is computed, and for at most FewRows rows at once not worth a copy.
+  bool PullsFewRows = false;
+  static constexpr int64_t FewRows = 3;
   int64_t PanelColumns = 0; ///< Tile.Vectors * Regs.Lanes
   /// Register tiles in one tile of the grid.
   int64_t RowTiles = 1, Panels = 1;

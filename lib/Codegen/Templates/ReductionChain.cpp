@@ -137,6 +137,24 @@ Values ChainEmitter::combineLanes(ArrayRef<ReduceOp> Stage, Values Acc) {
   return Acc;
 }
 
+void ChainEmitter::writeOutputs(const Coords &At, ArrayRef<DimExpr> Shape,
+                                bool Full, const Lanes &L) {
+  // All values first: stores may overwrite donated arguments.
+  SmallVector<std::tuple<unsigned, Coords, Value>, 2> Results;
+  for (auto [O, Output] : llvm::enumerate(Kernel.Outputs)) {
+    if (C.IsFull[O] != Full)
+      continue;
+    Dims Own = getDims(Output);
+    Coords To = ArrayRef<DimExpr>(Own) == Shape
+                    ? At
+                    : reshapeCoords(KB, At, Shape, Own, L.Count);
+    Value V = P.pull(Output, To, L);
+    Results.push_back({O, To, V});
+  }
+  for (const auto &[O, To, V] : Results)
+    KB.store(KB.output(O), KB.offset(KB.output(O), To, L.Count), V, L);
+}
+
 void ChainEmitter::bindResults(ArrayRef<ReduceOp> Stage, ArrayRef<Value> Acc) {
   unsigned At = 0;
   for (ReduceOp R : Stage)

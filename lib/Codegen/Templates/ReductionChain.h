@@ -89,6 +89,11 @@ private:
   /// From now on a stage's results are these values.
   void bindResults(llvm::ArrayRef<ReduceOp> Stage, llvm::ArrayRef<Value> Acc);
 
+  /// Writes the outputs of the domain's size (Full) or of the rows', at a point
+  /// of a domain (rows) of shape `Shape`.
+  void writeOutputs(const Coords &At, llvm::ArrayRef<DimExpr> Shape, bool Full,
+                    const Lanes &L);
+
   //===--- Vectors along the row ------------------------------------------===//
 
   void emitAlongRows();

@@ -60,19 +60,8 @@ void ChainEmitter::emitBlock(Value Row, ArrayRef<Index> Vectors,
     for (unsigned V = 0; V < Vectors.size(); ++V) {
       BindAll(V);
       Coords Domain = domainAt(Row, R, Vectors[V]);
-      Coords Base = Full ? Domain : rowOf(Domain, L.Count);
-      ArrayRef<DimExpr> BaseShape = Full ? C.Shape : C.RowShape;
-      for (unsigned O = 0; O < Kernel.Outputs.size(); ++O) {
-        if (C.IsFull[O] != Full)
-          continue;
-        Dims Shape = getDims(Kernel.Outputs[O]);
-        Coords At = ArrayRef<DimExpr>(Shape) == BaseShape
-                        ? Base
-                        : reshapeCoords(KB, Base, BaseShape, Shape, L.Count);
-        const TensorView &View = KB.output(O);
-        Value X = P.pull(Kernel.Outputs[O], At, L);
-        KB.store(View, KB.offset(View, At, L.Count), X, L);
-      }
+      writeOutputs(Full ? Domain : rowOf(Domain, L.Count),
+                   Full ? C.Shape : C.RowShape, Full, L);
     }
   };
   Write(Zero, /*Full=*/false);

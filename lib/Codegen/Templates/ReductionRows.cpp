@@ -141,42 +141,17 @@ Values ChainEmitter::reduceRow(unsigned StageNumber, Value Row) {
 
 void ChainEmitter::writeRow(Value Row) {
   // Outputs of the row's size.
-  Coords Here = rowOf(domainAt(Row, KB.constant(0), M.uniform(0)), 0);
-  SmallVector<unsigned> Full;
-  for (unsigned O = 0; O < Kernel.Outputs.size(); ++O) {
-    if (C.IsFull[O]) {
-      Full.push_back(O);
-      continue;
-    }
-    Dims Shape = getDims(Kernel.Outputs[O]);
-    Coords At = Shape == C.RowShape
-                    ? Here
-                    : reshapeCoords(KB, Here, C.RowShape, Shape, 0);
-    Value V = P.pull(Kernel.Outputs[O], At, {});
-    KB.store(KB.output(O), KB.offset(KB.output(O), At, 0), V, {});
-  }
-  if (Full.empty())
+  writeOutputs(rowOf(domainAt(Row, KB.constant(0), M.uniform(0)), 0),
+               C.RowShape, /*Full=*/false, {});
+  if (!llvm::is_contained(C.IsFull, true))
     return;
   auto Pass = [&](Value Outer) {
-    vectorLoop(
-        KB, KB.constant(0), KB.dim(extentOf(Inner)), N, 2, Mask,
-        [&](const Index &I, const Lanes &L) {
-          Coords At = domainAt(Row, Outer, I);
-          Position = positionOf(Outer, I);
-          SmallVector<std::pair<Coords, Value>, 2> Results;
-          for (unsigned O : Full) {
-            Dims Shape = getDims(Kernel.Outputs[O]);
-            Coords To = Shape == C.Shape
-                            ? At
-                            : reshapeCoords(KB, At, C.Shape, Shape, L.Count);
-            Value V = P.pull(Kernel.Outputs[O], To, L);
-            Results.push_back({To, V});
-          }
-          for (auto [O, R] : llvm::zip(Full, Results)) {
-            const TensorView &View = KB.output(O);
-            KB.store(View, KB.offset(View, R.first, L.Count), R.second, L);
-          }
-        });
+    vectorLoop(KB, KB.constant(0), KB.dim(extentOf(Inner)), N, 2, Mask,
+               [&](const Index &I, const Lanes &L) {
+                 Coords At = domainAt(Row, Outer, I);
+                 Position = positionOf(Outer, I);
+                 writeOutputs(At, C.Shape, /*Full=*/true, L);
+               });
   };
   if (OuterReduced.empty())
     Pass(KB.constant(0));

@@ -11,6 +11,22 @@ using namespace limosa::onnximport;
 
 using Dir = CompareDirection;
 
+/// `Shape` with the dimension `Axis` as blocks and what is in each.
+static Dims splitBlocks(Dims Shape, int64_t Axis, const DimExpr &Blocks,
+                        int64_t Block) {
+  Shape[Axis] = Blocks;
+  Shape.insert(Shape.begin() + Axis + 1, DimExpr(Block));
+  return Shape;
+}
+
+/// Where the dimensions of scales by block stand among those of splitBlocks.
+static Ints positionsInBlocks(const Dims &Scales, int64_t Axis) {
+  Ints Positions;
+  for (int64_t D = 0; D < int64_t(Scales.size()); ++D)
+    Positions.push_back(D <= Axis ? D : D + 1);
+  return Positions;
+}
+
 /// A scale or zero point along the shape of X: a scalar, a vector over an axis,
 /// or blocks of `block_size` along an axis.
 static FailureOr<Value> alongAxis(Node &N, Value V, ArrayRef<DimExpr> Shape) {
@@ -32,13 +48,10 @@ static FailureOr<Value> alongAxis(Node &N, Value V, ArrayRef<DimExpr> Shape) {
     return N.fail("scales must be a scalar, a vector, or blocks with "
                   "block_size");
   // Every block repeats its scale; the last one may be cut off.
-  Dims Spread(Own), Whole(Own);
-  Spread.insert(Spread.begin() + *Axis + 1, DimExpr(Block));
+  Dims Spread = splitBlocks(Own, *Axis, Own[*Axis], Block), Whole(Own);
   Whole[*Axis] = Own[*Axis] * DimExpr(Block);
-  Ints Positions;
-  for (int64_t D = 0; D < int64_t(Own.size()); ++D)
-    Positions.push_back(D <= *Axis ? D : D + 1);
-  V = N.B.reshape(N.B.broadcast(V, Spread, Positions), Whole);
+  V = N.B.reshape(N.B.broadcast(V, Spread, positionsInBlocks(Own, *Axis)),
+                  Whole);
   if (auto C = (Whole[*Axis] - Shape[*Axis]).constant(); C && *C < 0)
     return N.fail("there are too few blocks of scales");
   V = N.B.sliceDim(V, *Axis, DimExpr(0), Shape[*Axis]);
@@ -89,6 +102,23 @@ static LogicalResult quantize(Node &N) {
   return N.out(0, Tensor::of(saturate(N, X, Zero, To), To)), success();
 }
 
+/// The axis of input 0 that blocks of scales, input 1, divide; none if the
+/// scales are of another kind or it does not show.
+static std::optional<int64_t> dividedAxis(Node &N) {
+  const int64_t Block = N.attr("block_size", int64_t(0));
+  const Dims Shape = N.dims(0), Scales = N.dims(1);
+  if (Block < 1 || Shape.size() < 2 || Scales.size() != Shape.size() ||
+      (N.has(2) && N.dims(2) != Scales))
+    return std::nullopt;
+  auto Axis = N.axis(N.attr("axis", int64_t(1)), Shape.size());
+  if (failed(Axis))
+    return std::nullopt;
+  for (int64_t D = 0; D < int64_t(Shape.size()); ++D)
+    if (Shape[D] != (D == *Axis ? Scales[D] * DimExpr(Block) : Scales[D]))
+      return std::nullopt;
+  return *Axis;
+}
+
 static LogicalResult dequantize(Node &N) {
   Dims Shape = N.dims(0);
   Type To = N.elem(1);
@@ -97,22 +127,34 @@ static LogicalResult dequantize(Node &N) {
   if (!To || !isFloatType(To) || isCarried(To) ||
       (isCarried(N.elem(0)) && isFloatType(N.elem(0))))
     return N.fail("the element types are not supported");
-  auto Scale = alongAxis(N, N.B.convert(N.in(1), To), Shape);
+  // Blocks that divide their axis are a dimension of their own while scales are
+  // applied, which then need no copies for every element.
+  Value X = N.in(0);
+  std::optional<int64_t> Axis = dividedAxis(N);
+  if (Axis)
+    X = N.B.reshape(X, splitBlocks(Shape, *Axis, N.dims(1)[*Axis],
+                                   N.attr("block_size", int64_t(0))));
+  auto along = [&](Value V) -> FailureOr<Value> {
+    if (!Axis)
+      return alongAxis(N, V, Shape);
+    return N.B.broadcast(V, getDims(X), positionsInBlocks(getDims(V), *Axis));
+  };
+  auto Scale = along(N.B.convert(N.in(1), To));
   if (failed(Scale))
     return failure();
-  Value X = N.in(0);
   if (isFloatType(N.elem(0)))
-    return N.done(N.B.mul(N.B.convert(X, To), *Scale));
+    return N.done(N.B.reshape(N.B.mul(N.B.convert(X, To), *Scale), Shape));
   X = N.B.convert(X, N.i32());
   if (N.has(2)) {
     if (failed(N.sameElem(0, 2)))
       return failure();
-    auto Zero = alongAxis(N, N.B.convert(N.in(2), N.i32()), Shape);
+    auto Zero = along(N.B.convert(N.in(2), N.i32()));
     if (failed(Zero))
       return failure();
     X = N.B.sub(X, *Zero);
   }
-  Tensor Y = Tensor::of(N.B.mul(N.B.convert(X, To), *Scale));
+  Tensor Y =
+      Tensor::of(N.B.reshape(N.B.mul(N.B.convert(X, To), *Scale), Shape));
   if (To.isF32() && isByte(N.elem(0)) && N.rank(1) <= 1)
     Y.Quantised = std::make_shared<Dequantised>(
         Dequantised{N.in(0), N.in(1), N.has(2) ? N.in(2) : Value(),

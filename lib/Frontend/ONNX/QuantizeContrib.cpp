@@ -6,6 +6,7 @@
 
 #include "Quantize.h"
 #include "Registry.h"
+#include "Tensors.h"
 #include "Windows.h"
 
 using namespace mlir;
@@ -200,7 +201,33 @@ static LogicalResult qgemm(Node &N) {
   return requantized(N, Y, 7, 8, N.has(8) ? N.elem(8) : N.elem(0));
 }
 
+/// Integers of `Bits` bits that input K packs into rows of bytes, the lowest
+/// bits first: [Rows, RowBytes * 8 / Bits]. Constants of 4 and 8 bits stay as
+/// they are.
+static Value unpacked(Node &N, unsigned K, int64_t Rows, int64_t RowBytes,
+                      int64_t Bits) {
+  CoreBuilder &B = N.B;
+  const int64_t PerByte = 8 / Bits;
+  if (Bits == 8)
+    return B.reshape(N.in(K), {DimExpr(Rows), DimExpr(RowBytes)});
+  if (ElementsAttr Const = N.tensor(K).Const; Const && Bits == 4) {
+    Type U4 = IntegerType::get(N.I.context(), 4, IntegerType::Unsigned);
+    if (ElementsAttr Same = bytesAs(
+            Const, RankedTensorType::get({Rows, RowBytes * PerByte}, U4)))
+      return B.constant(Same);
+  }
+  Dims Shape{DimExpr(Rows), DimExpr(RowBytes), DimExpr(PerByte)};
+  Value V = B.reshape(N.in(K), {DimExpr(Rows), DimExpr(RowBytes)});
+  V = B.broadcast(B.convert(V, N.i32()), Shape, {0, 1});
+  Value Shift = B.mulScalar(B.iota(Shape, 2, N.i32()), double(Bits));
+  V = B.bitAnd(B.shr(V, Shift), B.full(double((1 << Bits) - 1), V));
+  return B.reshape(V, {DimExpr(Rows), DimExpr(RowBytes * PerByte)});
+}
+
 /// a * b^T, b [N, blocks, bytes] of narrow integers with a scale per block.
+/// Blocks stay a dimension of their own and columns go last, a panel of them at
+/// a time: so each scale is read once for its block, next to those of the
+/// neighbouring columns, and the weights of a panel lie in the order of K.
 static LogicalResult matmulNBits(Node &N) {
   CoreBuilder &B = N.B;
   int64_t K = N.attr("K", int64_t(0)), Rows = N.attr("N", int64_t(0)),
@@ -214,47 +241,62 @@ static LogicalResult matmulNBits(Node &N) {
   if (Block % PerByte ||
       N.type(1).getNumElements() != Rows * Blocks * (Block / PerByte))
     return N.fail("b does not have the size that K, N and block_size need");
+  if (failed(N.wantMinRank(0, 1)) ||
+      failed(N.wantEqual(N.dims(0).back(), DimExpr(K), "K and the columns")))
+    return failure();
   Type E = N.elem(0);
-  // Bytes as the elements in them, low bits first.
-  auto spread = [&](Value V, int64_t Count) {
-    Dims Shape{DimExpr(Rows), DimExpr(Count), DimExpr(PerByte)};
-    V = B.reshape(V, {DimExpr(Rows), DimExpr(Count)});
-    V = B.broadcast(B.convert(V, N.i32()), Shape, {0, 1});
-    Value Shift = B.mulScalar(B.iota(Shape, 2, N.i32()), double(Bits));
-    V = B.bitAnd(B.shr(V, Shift), B.full(double((1 << Bits) - 1), V));
-    return B.reshape(V, {DimExpr(Rows), DimExpr(Count * PerByte)});
+  int64_t Panel = Rows;
+  for (int64_t Columns : {16, 32, 64})
+    if (Rows % Columns == 0)
+      Panel = Columns;
+  const DimExpr Panels(Rows / Panel);
+  Dims Blocked{Panels, DimExpr(Blocks), DimExpr(Block), DimExpr(Panel)},
+      PerBlock{DimExpr(Rows), DimExpr(Blocks)};
+  Value W = unpacked(N, 1, Rows, Blocks * Block / PerByte, Bits);
+  W = B.reshape(W, {Panels, DimExpr(Panel), DimExpr(Blocks), DimExpr(Block)});
+  W = B.convert(B.transpose(W, {0, 2, 3, 1}), E);
+  auto alongBlocks = [&](Value V) {
+    V = B.reshape(V, {Panels, DimExpr(Panel), DimExpr(Blocks)});
+    V = B.convert(B.transpose(V, {0, 2, 1}), E);
+    return B.broadcast(V, Blocked, {0, 1, 3});
   };
-  Dims Blocked{DimExpr(Rows), DimExpr(Blocks), DimExpr(Block)};
-  Value W = B.reshape(spread(N.in(1), Blocks * Block / PerByte), Blocked);
-  W = B.convert(W, E);
   Value Zero = B.full(double(1 << (Bits - 1)), W);
-  if (N.has(3)) {
-    Dims PerBlock{DimExpr(Rows), DimExpr(Blocks)};
-    Value Z = N.in(3);
-    if (isFloatType(N.elem(3))) {
-      auto Same = N.reshape(Z, PerBlock);
-      if (failed(Same))
-        return failure();
-      Z = B.convert(*Same, E);
-    } else {
-      int64_t ZeroBytes = (Blocks + PerByte - 1) / PerByte;
-      if (N.type(3).getNumElements() != Rows * ZeroBytes)
-        return N.fail("zero points have the wrong size");
-      Z = B.sliceDim(spread(Z, ZeroBytes), 1, DimExpr(0), DimExpr(Blocks));
-      Z = B.convert(Z, E);
-    }
-    Zero = B.broadcast(Z, Blocked, {0, 1});
+  if (N.has(3) && isFloatType(N.elem(3))) {
+    auto Same = N.reshape(N.in(3), PerBlock);
+    if (failed(Same))
+      return failure();
+    Zero = alongBlocks(*Same);
+  } else if (N.has(3)) {
+    int64_t ZeroBytes = (Blocks + PerByte - 1) / PerByte;
+    if (N.type(3).getNumElements() != Rows * ZeroBytes)
+      return N.fail("zero points have the wrong size");
+    Value Z = unpacked(N, 3, Rows, ZeroBytes, Bits);
+    Zero = alongBlocks(B.sliceDim(Z, 1, DimExpr(0), DimExpr(Blocks)));
   }
-  auto Scales = N.reshape(N.in(2), {DimExpr(Rows), DimExpr(Blocks)});
+  auto Scales = N.reshape(N.in(2), PerBlock);
   if (failed(Scales))
     return failure();
-  W = B.mul(B.sub(W, Zero),
-            B.broadcast(B.convert(*Scales, E), Blocked, {0, 1}));
-  W = B.reshape(W, {DimExpr(Rows), DimExpr(Blocks * Block)});
-  W = B.sliceDim(W, 1, DimExpr(0), DimExpr(K));
-  auto Y = N.matmul(N.in(0), B.transpose(W, {1, 0}));
+  W = B.mul(B.sub(W, Zero), alongBlocks(*Scales));
+
+  // The last block may be longer than what is left of K.
+  Dims Shape = N.dims(0);
+  Shape.back() = DimExpr(K);
+  Value X = N.as(N.in(0), Shape);
+  if (Blocks * Block != K) {
+    Dims Low(Shape.size(), DimExpr(0)), High(Low);
+    High.back() = DimExpr(Blocks * Block - K);
+    X = B.pad(X, B.scalar(0, E), Low, High);
+  }
+  Dims Split = Shape;
+  Split.back() = DimExpr(Blocks);
+  Split.push_back(DimExpr(Block));
+  int64_t Rank = Split.size();
+  auto Y =
+      N.contract(B.reshape(X, Split), W, {}, {}, {Rank - 2, Rank - 1}, {1, 2});
   if (failed(Y))
     return failure();
+  Shape.back() = DimExpr(Rows);
+  Y = B.reshape(*Y, Shape);
   if (N.has(5)) {
     auto V = N.broadcast({*Y, N.in(5)});
     if (failed(V))

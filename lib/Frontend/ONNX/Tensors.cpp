@@ -228,13 +228,14 @@ static ElementsAttr makeElements(RankedTensorType Type, ArrayRef<char> Bytes,
       Values[I] = Bytes[I] != 0;
     return DenseElementsAttr::get(Type, ArrayRef<bool>(Values));
   }
-  if (E.getIntOrFloatBitWidth() == 4)
-    return unpackNibbles(Type, Bytes, Count);
-  size_t Align = E.getIntOrFloatBitWidth() / 8;
+  const unsigned Bits = E.getIntOrFloatBitWidth();
   if (Bytes.size() <= InlineBytes) {
+    if (Bits == 4)
+      return unpackNibbles(Type, Bytes, Count);
     // A splat of one element reads like an array of one.
     return DenseElementsAttr::getFromRawBuffer(Type, Bytes);
   }
+  size_t Align = std::max(1u, Bits / 8);
   auto Key = Name.empty() ? StringRef("weight") : Name;
   if (reinterpret_cast<uintptr_t>(Bytes.data()) % Align != 0)
     return DenseResourceElementsAttr::get(
@@ -387,4 +388,14 @@ std::optional<RawElements> limosa::onnximport::rawElements(ElementsAttr A) {
   if (auto D = dyn_cast<DenseIntOrFPElementsAttr>(A))
     return RawElements{D.getRawData(), D.isSplat()};
   return std::nullopt;
+}
+
+ElementsAttr limosa::onnximport::bytesAs(ElementsAttr Bytes,
+                                         RankedTensorType Type) {
+  if (auto R = dyn_cast<DenseResourceElementsAttr>(Bytes))
+    return DenseResourceElementsAttr::get(Type, R.getRawHandle());
+  auto D = dyn_cast<DenseIntOrFPElementsAttr>(Bytes);
+  if (!D || D.isSplat())
+    return nullptr;
+  return makeElements(Type, D.getRawData(), Type.getNumElements(), nullptr, "");
 }

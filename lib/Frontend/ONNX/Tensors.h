@@ -44,6 +44,12 @@ struct RawElements {
 };
 std::optional<RawElements> rawElements(mlir::ElementsAttr A);
 
+/// A constant of bytes as one of type `Type`, whose elements they hold (4-bit
+/// ones two a byte, the lower first); null for a splat. Large ones share the
+/// memory.
+mlir::ElementsAttr bytesAs(mlir::ElementsAttr Bytes,
+                           mlir::RankedTensorType Type);
+
 } // namespace limosa::onnximport
 
 #endif // LIMOSA_LIB_FRONTEND_ONNX_TENSORS_H

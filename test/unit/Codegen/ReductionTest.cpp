@@ -140,8 +140,8 @@ TEST(ReductionChain, LongSumsAreExact) {
     } {dims = array<i64: 0>, operandSegmentSizes = array<i32: 1, 1>} : (IN, tensor<f32>) -> tensor<32xf32>
     return %m : tensor<32xf32>
   })";
-  for (const char *In : {"tensor<65536x32xf32>",
-                         R"(tensor<?x32xf32, #limosa.enc<["N"]>>)"})
+  for (const char *In :
+       {"tensor<65536x32xf32>", R"(tensor<?x32xf32, #limosa.enc<["N"]>>)"})
     checkKernel(replaceAll(Text, "IN", In), {.Symbols = {{"N", 65537}},
                                              .Tolerance = 1e-6,
                                              .Template = "reduction-chain"});
@@ -234,6 +234,40 @@ std::string windowText(const char *Op, const char *In, const char *Out,
   Text = replaceAll(Text, "OUT", Out);
   Text = replaceAll(Text, "IN", In);
   return replaceAll(Text, "limosa.OP", std::string("limosa.") + Op);
+}
+
+/// The first output takes over the memory of an argument that the second one
+/// reads too.
+TEST(ReductionChain, OutputsInPlace) {
+  for (const char *Shape : {"300x2", "5x64", "3x131"}) {
+    std::string Text =
+        replaceAll(Softmax, "(%x: T) -> T", "(%x: T, %h: T) -> (T, T)");
+    Text = replaceAll(Text, "return %o : T",
+                      "%p = limosa.mul %o, %h : (T, T) -> T\n"
+                      "  return %o, %p : T, T");
+    std::string Rows(Shape, std::string_view(Shape).find('x'));
+    Text = replaceAll(Text, "-> R", "-> tensor<" + Rows + "xf32>");
+    Text = replaceAll(Text, "(R)", "(tensor<" + Rows + "xf32>)");
+    Text = replaceAll(Text, "T", "tensor<" + std::string(Shape) + "xf32>");
+    checkKernel(Text, {.Template = "reduction-chain", .Donate = {1}});
+  }
+  for (const char *Shape : {"40x64", "3x2"}) {
+    std::string Text = R"(func.func private @k(%x: T, %h: R) -> (R, R) {
+      %zero = limosa.constant dense<0.0> : tensor<f32>
+      %sum = limosa.reduce %x, %zero {
+      ^bb0(%a: tensor<f32>, %b: tensor<f32>):
+        %r = limosa.add %a, %b : (tensor<f32>, tensor<f32>) -> tensor<f32>
+        limosa.yield %r : tensor<f32>
+      } {dims = array<i64: 1>, operandSegmentSizes = array<i32: 1, 1>} : (T, tensor<f32>) -> R
+      %o = limosa.add %sum, %h : (R, R) -> R
+      %p = limosa.mul %sum, %h : (R, R) -> R
+      return %o, %p : R, R
+    })";
+    std::string Rows(Shape, std::string_view(Shape).find('x'));
+    Text = replaceAll(Text, "R", "tensor<" + Rows + "xf32>");
+    Text = replaceAll(Text, "T", "tensor<" + std::string(Shape) + "xf32>");
+    checkKernel(Text, {.Template = "reduction-chain", .Donate = {1}});
+  }
 }
 
 TEST(Window, Pools) {
