@@ -50,6 +50,17 @@ llvm::Error parseFlag(llvm::StringRef Flag, CompileOptions &Out) {
       return llvm::createStringError("compile-threads takes a number");
     return llvm::Error::success();
   }
+  if (Key == "winograd") {
+    if (Value == "always") {
+      Out.Winograd = WinogradUse::Always;
+      return llvm::Error::success();
+    }
+    auto On = parseBool(Key, Value);
+    if (!On)
+      return On.takeError();
+    Out.Winograd = *On ? WinogradUse::WhereFaster : WinogradUse::Never;
+    return llvm::Error::success();
+  }
   if (Key == "plant") {
     Out.Plant = Value.str();
     return llvm::Error::success();

@@ -51,6 +51,18 @@ OwningOpRef<func::FuncOp> plantError(func::FuncOp Kernel, StringRef Op) {
 }
 
 /// One compile: the steps in order, with what they need.
+const char *nameOf(WinogradUse Use) {
+  switch (Use) {
+  case WinogradUse::Never:
+    return "0";
+  case WinogradUse::WhereFaster:
+    return "1";
+  case WinogradUse::Always:
+    break;
+  }
+  return "always";
+}
+
 class Compilation {
 public:
   Compilation(ModuleOp Module, const CompileOptions &Options)
@@ -107,6 +119,7 @@ public:
     codegen::TargetOptions Target;
     Target.Isa = Options.Isa;
     Target.Workers = std::max(1u, Options.Threads);
+    Target.Winograd = Options.Winograd;
     Target.CompileThreads =
         Options.CompileThreads
             ? Options.CompileThreads
@@ -187,6 +200,7 @@ public:
     Plan.Options = {{"isa", Isa},
                     {"fuse", Options.Fuse ? "1" : "0"},
                     {"layouts", Options.Layouts ? "1" : "0"},
+                    {"winograd", nameOf(Options.Winograd)},
                     {"threads", std::to_string(Options.Threads)}};
     auto Program = Timer.time("plan", [&] {
       return planProgram(Module, std::move(Executables), Plan, File);

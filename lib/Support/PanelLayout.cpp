@@ -2,27 +2,19 @@
 
 #include "limosa/Support/PanelLayout.h"
 
+#include "LayoutText.h"
+
 #include <algorithm>
-#include <charconv>
 #include <cstring>
 
 using namespace limosa;
-
-using PanelDims = std::vector<PanelLayout::Dim>;
+using namespace limosa::layouttext;
 
 static constexpr std::string_view PanelPrefix = "panel ";
 
 //===----------------------------------------------------------------------===//
 // Text
 //===----------------------------------------------------------------------===//
-
-static std::string joinDims(const PanelDims &Ds) {
-  std::string Out;
-  for (PanelLayout::Dim D : Ds)
-    Out += (Out.empty() ? "" : ",") + std::to_string(D.Extent) + ":" +
-           std::to_string(D.Stride);
-  return Out;
-}
 
 std::string PanelLayout::toString() const {
   return std::string(PanelPrefix) + "nr=" + std::to_string(PanelColumns) +
@@ -31,33 +23,6 @@ std::string PanelLayout::toString() const {
          " g=" + std::to_string(Groups) + " o=" + std::to_string(Offset) +
          " b=" + joinDims(Batch) + " k=" + joinDims(K) +
          " n=" + joinDims(Columns);
-}
-
-/// Takes what stands before `Separator`, and it, off the front of `Text`.
-static std::string_view takeUntil(std::string_view &Text, char Separator) {
-  size_t End = std::min(Text.find(Separator), Text.size());
-  std::string_view Part = Text.substr(0, End);
-  Text.remove_prefix(std::min(End + 1, Text.size()));
-  return Part;
-}
-
-static bool parseNumber(std::string_view Text, int64_t &Out) {
-  auto [End, Error] =
-      std::from_chars(Text.data(), Text.data() + Text.size(), Out);
-  return Error == std::errc() && End == Text.data() + Text.size();
-}
-
-static bool parseDims(std::string_view Text, PanelDims &Out) {
-  while (!Text.empty()) {
-    std::string_view Stride = takeUntil(Text, ',');
-    std::string_view Extent = takeUntil(Stride, ':');
-    PanelLayout::Dim D;
-    if (!parseNumber(Extent, D.Extent) || !parseNumber(Stride, D.Stride) ||
-        D.Extent < 0)
-      return false;
-    Out.push_back(D);
-  }
-  return true;
 }
 
 /// The number of positions; nullopt if it overflows.

@@ -1,7 +1,7 @@
 //===- LaunchValues.cpp - What a launch reads and writes ------------------===//
 
 #include "LaunchValues.h"
-#include "limosa/Support/PanelLayout.h"
+#include "limosa/Support/PackedConstant.h"
 
 #include <cstring>
 
@@ -93,11 +93,11 @@ bool takeInput(const Session &Model, const runtime::LaunchView &Launch,
   if (Constant && Constant->packed() && Constant->packed()->size()) {
     std::vector<int64_t> Dims(Constant->dims()->begin(),
                               Constant->dims()->end());
-    auto Layout = PanelLayout::parse(Constant->packed()->string_view());
     auto Size = HostTensor::byteSize(B.Type, Dims);
     std::optional<std::vector<uint8_t>> Plain;
-    if (Layout && Size)
-      Plain = Layout->unpack(dtypeBits(B.Type) / 8, *Size,
+    if (Size)
+      Plain = unpackConstant(Constant->packed()->string_view(),
+                             dtypeBits(B.Type) / 8, *Size,
                              Model.module().file().data(*Constant));
     if (!Plain)
       return Refuse("weights packed as '" + Constant->packed()->str() + "'");

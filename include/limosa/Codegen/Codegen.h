@@ -14,6 +14,7 @@
 
 #include "limosa/Codegen/Backend.h"
 #include "limosa/Support/DimExpr.h"
+#include "limosa/Support/WinogradLayout.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
@@ -36,6 +37,9 @@ struct TargetOptions {
   std::string Isa = "avx2"; ///< "avx2", "avx512", with extras "+vnni", "+bf16"
   unsigned Workers = 1;     ///< threads it will run on; a hint for tile sizes
   unsigned CompileThreads = 1;
+  /// Results of minimal filtering are off by some 2e-6 of the largest value,
+  /// and its filters take four times as much memory.
+  WinogradUse Winograd = WinogradUse::WhereFaster;
 };
 
 /// A constant operand that the kernel reads in a packed form. The plan stores

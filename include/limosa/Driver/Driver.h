@@ -9,6 +9,7 @@
 #ifndef LIMOSA_DRIVER_DRIVER_H
 #define LIMOSA_DRIVER_DRIVER_H
 
+#include "limosa/Support/WinogradLayout.h"
 #include "limosa/device.h"
 #include "limosa/operator.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -44,8 +45,10 @@ struct CompileOptions {
   unsigned CompileThreads = 0; ///< 0: as many as there are processors
   bool Fuse = true;            ///< off: a kernel for every op
   bool Layouts = true;         ///< off: everything row-major
-  bool KeepGraphs = true;      ///< keep core ops for verify and inspect
-  bool Verify = false;         ///< check the IR after every pass
+  /// 3 x 3 convolutions by minimal filtering.
+  WinogradUse Winograd = WinogradUse::WhereFaster;
+  bool KeepGraphs = true; ///< keep core ops for verify and inspect
+  bool Verify = false;    ///< check the IR after every pass
   /// If not empty: the mnemonic of an op whose code is to be wrong, in every
   /// kernel, so that what finds wrong kernels can be tested.
   std::string Plant;

@@ -33,7 +33,7 @@ namespace limosa {
 /// through transposes, reshapes and slices. A value type.
 struct PanelLayout {
   struct Dim {
-    int64_t Extent, Stride;
+    int64_t Extent = 0, Stride = 0;
   };
   int64_t PanelColumns = 0;
   int64_t Lanes = 0;

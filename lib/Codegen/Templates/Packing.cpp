@@ -3,6 +3,7 @@
 #include "limosa/Codegen/Packing.h"
 
 #include "limosa/Codegen/Codegen.h"
+#include "limosa/Support/PackedConstant.h"
 #include "llvm/ADT/STLExtras.h"
 
 using namespace mlir;
@@ -37,13 +38,12 @@ bool isPackable(func::FuncOp Kernel, const StridedView &View) {
 
 llvm::Expected<std::vector<uint8_t>>
 packConstant(StringRef Spec, RankedTensorType Ty, ArrayRef<uint8_t> Bytes) {
-  std::optional<PanelLayout> Layout = PanelLayout::parse(Spec);
-  if (!Layout)
-    return llvm::createStringError("not a panel layout: '" + Spec + "'");
-  auto Packed = Layout->pack((Ty.getElementTypeBitWidth() + 7) / 8,
-                             {Bytes.data(), Bytes.size()});
+  auto Packed =
+      limosa::packConstant(Spec, (Ty.getElementTypeBitWidth() + 7) / 8,
+                           {Bytes.data(), Bytes.size()});
   if (!Packed)
-    return llvm::createStringError("a constant does not fit '" + Spec + "'");
+    return llvm::createStringError("a constant does not fit the layout '" +
+                                   Spec + "'");
   return std::move(*Packed);
 }
 

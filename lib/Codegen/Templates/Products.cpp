@@ -8,5 +8,6 @@ using namespace limosa::codegen;
 void codegen::addProductTemplates(TemplateRegistry &Registry) {
   Registry.add({"contract", matchContract, emitContract});
   Registry.add({"conv", matchConv, emitConv});
+  Registry.add({"winograd", matchWinograd, emitWinograd});
   Registry.add({"depthwise", matchDepthwise, emitDepthwise});
 }

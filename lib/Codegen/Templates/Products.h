@@ -16,6 +16,10 @@ std::optional<int> matchConv(const KernelAnalysis &Kernel,
                              const TargetOptions &Options);
 llvm::Error emitConv(KernelBuilder &KB, const KernelAnalysis &Kernel);
 
+std::optional<int> matchWinograd(const KernelAnalysis &Kernel,
+                                 const TargetOptions &Options);
+llvm::Error emitWinograd(KernelBuilder &KB, const KernelAnalysis &Kernel);
+
 std::optional<int> matchDepthwise(const KernelAnalysis &Kernel,
                                   const TargetOptions &Options);
 llvm::Error emitDepthwise(KernelBuilder &KB, const KernelAnalysis &Kernel);

@@ -20,6 +20,7 @@ struct Case {
   bool ConstantFilter = true;
   std::string Symbolic = {}; ///< digits: input dimensions of unknown size
   const char *Template = "conv";
+  WinogradUse Winograd = WinogradUse::Never;
 
   Case(std::vector<int64_t> In, std::vector<int64_t> F, int64_t S = 1,
        int64_t Pad = 0)
@@ -89,7 +90,7 @@ void check(const Case &C, StringRef Isa) {
   SCOPED_TRACE(Name);
   size_t Rank = C.Input.size();
 
-  KernelFixture F(Isa);
+  KernelFixture F(Isa, /*Workers=*/2, C.Winograd);
   std::map<std::string, int64_t> Symbols;
   SmallVector<DimExpr> InShape;
   for (size_t D = 0; D < Rank; ++D) {
@@ -366,6 +367,53 @@ TEST_P(ConvTest, FilterThatIsNotConstant) {
   Case G({1, 32, 9, 9}, {64, 16, 3, 3}, 1, 1);
   G.ConstantFilter = false;
   check(G, GetParam());
+}
+
+/// 3 x 3 in tiles of 4 x 4 outputs.
+TEST_P(ConvTest, Winograd) {
+  auto Filtered = [&](Case C, std::vector<std::string> Symbolic = {""}) {
+    C.Template = "winograd";
+    C.Winograd = WinogradUse::Always;
+    for (const std::string &Dims : Symbolic) {
+      C.Symbolic = Dims;
+      check(C, GetParam());
+    }
+  };
+  // Whole tiles, and ones that reach over each edge.
+  for (int64_t Size : {1, 3, 4, 7, 8, 14})
+    Filtered({{2, 16, Size, 15 - Size}, {32, 16, 3, 3}, 1, 1}, {"", "023"});
+  // Channels that do not fill vectors, columns that do not fill panels.
+  for (int64_t Channels : {1, 3, 17, 40})
+    Filtered({{1, Channels, 9, 6}, {Channels + 5, Channels, 3, 3}, 1, 1});
+  // Several blocks of rows and of columns.
+  Filtered({{3, 64, 30, 21}, {150, 64, 3, 3}, 1, 1}, {"", "0", "2", "3"});
+  Filtered({{1, 16, 9, 10}, {16, 16, 3, 3}, 1, 0});
+  Case Uneven({1, 16, 9, 10}, {16, 16, 3, 3});
+  Uneven.Low = {3, 0};
+  Uneven.High = {0, 5};
+  Filtered(Uneven, {"", "23"});
+  Uneven.Low = {-1, 2};
+  Uneven.High = {1, -2};
+  Filtered(Uneven, {"", "23"});
+}
+
+/// It is taken where there is enough to save, and only if its inputs suit.
+TEST_P(ConvTest, WinogradWhereFaster) {
+  auto Chosen = [&](Case C, const char *Template) {
+    C.Winograd = WinogradUse::WhereFaster;
+    C.Template = Template;
+    check(C, GetParam());
+  };
+  Chosen({{1, 64, 28, 28}, {64, 64, 3, 3}, 1, 1}, "winograd");
+  Chosen({{1, 64, 28, 28}, {64, 64, 3, 3}, 2, 1}, "conv");
+  Chosen({{1, 8, 28, 28}, {64, 8, 3, 3}, 1, 1}, "conv");
+  Chosen({{1, 256, 2, 2}, {256, 256, 3, 3}, 1, 1}, "conv");
+  Case First({1, 32, 28, 28}, {64, 32, 3, 3}, 1, 1);
+  First.ChannelsLast = false;
+  Chosen(First, "conv");
+  Case Runtime({1, 32, 28, 28}, {64, 32, 3, 3}, 1, 1);
+  Runtime.ConstantFilter = false;
+  Chosen(Runtime, "conv");
 }
 
 TEST_P(ConvTest, Depthwise) {

@@ -11,8 +11,10 @@ using namespace mlir;
 
 namespace limosa::test {
 
-KernelFixture::KernelFixture(StringRef Isa, unsigned Workers)
-    : Context(makeContext()), Isa(Isa.str()), Workers(Workers) {
+KernelFixture::KernelFixture(StringRef Isa, unsigned Workers,
+                             WinogradUse Winograd)
+    : Context(makeContext()), Isa(Isa.str()), Workers(Workers),
+      Winograd(Winograd) {
   Context->loadDialect<LimosaDialect, func::FuncDialect>();
 }
 
@@ -55,6 +57,7 @@ bool KernelFixture::compile(ArrayRef<Argument> Arguments, Body Build,
   codegen::TargetOptions Options;
   Options.Isa = Isa;
   Options.Workers = Workers;
+  Options.Winograd = Winograd;
   auto Compiler = codegen::KernelCompiler::create(Context.get(), Options);
   if (!Compiler) {
     ADD_FAILURE() << toString(Compiler.takeError());

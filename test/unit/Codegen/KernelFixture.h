@@ -26,7 +26,8 @@ public:
   using Body = llvm::function_ref<llvm::SmallVector<mlir::Value>(
       CoreBuilder &, mlir::ValueRange)>;
 
-  KernelFixture(llvm::StringRef Isa, unsigned Workers = 2);
+  KernelFixture(llvm::StringRef Isa, unsigned Workers = 2,
+                WinogradUse Winograd = WinogradUse::Never);
 
   mlir::MLIRContext *context() { return Context.get(); }
   mlir::RankedTensorType type(llvm::ArrayRef<DimExpr> Shape,
@@ -57,6 +58,7 @@ private:
   mlir::OwningOpRef<mlir::ModuleOp> Module;
   std::string Isa;
   unsigned Workers;
+  WinogradUse Winograd;
   llvm::SmallVector<Argument> Args;
   codegen::CompiledKernel Compiled;
   std::unique_ptr<LoadedImage> Image;
