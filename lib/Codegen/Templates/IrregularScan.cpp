@@ -77,8 +77,8 @@ static llvm::Error emit(KernelBuilder &KB, const KernelAnalysis &Kernel) {
   SmallVector<unsigned> Outer = dimsWithout(Rank, {Dim, Fastest});
   DimExpr Blocks = DimExpr::ceilDiv(Shape[Fastest], LinesPerTile);
   KB.setGrid(extentOf(Shape, Outer) * Blocks);
-  unsigned N = lanesFor(KB, Kernel);
-  bool Mask = canMask(KB, Kernel);
+  unsigned N = lanesFor(KB.options(), Kernel);
+  bool Mask = canMask(KB.options(), Kernel);
   Value BlockCount = KB.divisor(Blocks), Width = KB.dim(Shape[Fastest]);
   KB.tileLoop([&](Value Tile) {
     Coords Row(Rank);

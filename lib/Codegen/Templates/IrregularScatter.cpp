@@ -77,8 +77,9 @@ void ScatterEmitter::forEachPart(Value Lo, Value Hi, const Coords &Result,
     Body(Result, Updates, Lanes());
     return;
   }
-  vectorLoop(KB, Lo, Hi, lanesFor(KB, Kernel), /*Unroll=*/1,
-             canMask(KB, Kernel), [&](const Index &I, const Lanes &L) {
+  vectorLoop(KB, Lo, Hi, lanesFor(KB.options(), Kernel), /*Unroll=*/1,
+             canMask(KB.options(), Kernel),
+             [&](const Index &I, const Lanes &L) {
                Coords To = Result, From = Updates;
                To.PerDim[Window.back()] = I;
                From.PerDim[UpdateWindow.back()] = I;
@@ -96,8 +97,9 @@ void ScatterEmitter::copyOperand(const Coords &Tile, Value Lo, Value Hi) {
   llvm::sort(Sorted);
   Value Count = KB.dim(extentOf(Shape, Sorted));
   if (Window.empty()) {
-    vectorLoop(KB, KB.constant(0), Count, lanesFor(KB, Kernel), /*Unroll=*/1,
-               canMask(KB, Kernel), [&](const Index &I, const Lanes &L) {
+    vectorLoop(KB, KB.constant(0), Count, lanesFor(KB.options(), Kernel),
+               /*Unroll=*/1, canMask(KB.options(), Kernel),
+               [&](const Index &I, const Lanes &L) {
                  Coords At = Tile;
                  setLinear(At, Sorted, I);
                  Copy(At, L);

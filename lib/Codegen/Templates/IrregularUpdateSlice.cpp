@@ -43,8 +43,9 @@ static void copyRows(KernelBuilder &KB, const KernelAnalysis &Kernel, Puller &P,
     if (!Starts.empty())
       for (unsigned D : Outer)
         KB.materialize(From, D, Shape, 0);
-    vectorLoop(KB, KB.constant(0), KB.dim(Shape.back()), lanesFor(KB, Kernel),
-               /*Unroll=*/1, canMask(KB, Kernel),
+    vectorLoop(KB, KB.constant(0), KB.dim(Shape.back()),
+               lanesFor(KB.options(), Kernel),
+               /*Unroll=*/1, canMask(KB.options(), Kernel),
                [&](const Index &I, const Lanes &L) {
                  Coords At = From;
                  At.PerDim[Rank - 1] = I;

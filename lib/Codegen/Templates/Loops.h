@@ -9,11 +9,14 @@ namespace limosa::codegen {
 
 /// Lanes to compute the values of a kernel with: a register of the widest
 /// element that arithmetic is done on.
-unsigned lanesFor(const KernelBuilder &KB, const KernelAnalysis &Kernel);
+unsigned lanesFor(const TargetOptions &Options, const KernelAnalysis &Kernel);
 
 /// Whether loops may end with masked vectors; otherwise with scalars. (AVX2 has
 /// masked loads and stores of 4- and 8-byte elements only.)
-bool canMask(const KernelBuilder &KB, const KernelAnalysis &Kernel);
+bool canMask(const TargetOptions &Options, const KernelAnalysis &Kernel);
+
+/// Gives dimensions that are traversed as one their index.
+void setDims(Coords &At, llvm::ArrayRef<unsigned> Dims, const Index &I);
 
 /// The dimensions, last ones of the physical order, that can be traversed as
 /// one without taking positions apart again anywhere in the kernel. At least
@@ -34,6 +37,7 @@ void emitPointwise(KernelBuilder &KB, const KernelAnalysis &Kernel, Puller &P);
 
 // Templates.
 extern const KernelTemplate PointwiseTemplate;
+extern const KernelTemplate TransposeTemplate;
 extern const KernelTemplate WindowTemplate;
 extern const KernelTemplate ReductionChainTemplate;
 extern const KernelTemplate GenericTemplate;

@@ -20,6 +20,10 @@ using limosa::codegen::Index;
 // Vectors
 //===----------------------------------------------------------------------===//
 
+static bool isAvx512(const TargetOptions &Options) {
+  return StringRef(Options.Isa).starts_with("avx512");
+}
+
 template <typename Fn>
 static void forEachElementType(const KernelAnalysis &Kernel, Fn F) {
   for (Type Ty : func::FuncOp(Kernel.Func).getFunctionType().getInputs())
@@ -29,7 +33,7 @@ static void forEachElementType(const KernelAnalysis &Kernel, Fn F) {
       F(getElementTypeOrSelf(Ty));
 }
 
-unsigned codegen::lanesFor(const KernelBuilder &KB,
+unsigned codegen::lanesFor(const TargetOptions &Options,
                            const KernelAnalysis &Kernel) {
   bool Has32 = false, Has64 = false, Has16 = false;
   forEachElementType(Kernel, [&](Type T) {
@@ -39,12 +43,13 @@ unsigned codegen::lanesFor(const KernelBuilder &KB,
     Has32 |= Bits == 32;
     Has16 |= Bits == 16;
   });
-  unsigned F32 = KB.isAvx512() ? 16 : 8;
+  unsigned F32 = isAvx512(Options) ? 16 : 8;
   return Has32 ? F32 : Has64 ? F32 / 2 : Has16 ? F32 * 2 : 32;
 }
 
-bool codegen::canMask(const KernelBuilder &KB, const KernelAnalysis &Kernel) {
-  if (KB.isAvx512())
+bool codegen::canMask(const TargetOptions &Options,
+                      const KernelAnalysis &Kernel) {
+  if (isAvx512(Options))
     return true;
   bool Narrow = false;
   auto Check = [&](Type Ty) {
@@ -178,7 +183,7 @@ static Nest planNest(KernelBuilder &KB, const KernelAnalysis &Kernel,
     Nibbles |= memoryBits(getElementTypeOrSelf(Values.back().getType())) == 4;
   }
   Weight W = weightOf(Kernel);
-  Plan.N = Nibbles ? 0 : lanesFor(KB, Kernel);
+  Plan.N = Nibbles ? 0 : lanesFor(KB.options(), Kernel);
   Plan.Unroll = W == Weight::Light ? 2 : 1;
   unsigned Collapsed = collapsible(Values, Order, Plan.Shape);
   auto Split = [&](unsigned InnerCount) {
@@ -215,7 +220,7 @@ static Nest planNest(KernelBuilder &KB, const KernelAnalysis &Kernel,
   return Plan;
 }
 
-static void setDims(Coords &At, ArrayRef<unsigned> Dims, const Index &I) {
+void codegen::setDims(Coords &At, ArrayRef<unsigned> Dims, const Index &I) {
   if (Dims.size() == 1)
     At.PerDim[Dims[0]] = I;
   else if (!Dims.empty())
@@ -313,7 +318,7 @@ void codegen::emitPointwise(KernelBuilder &KB, const KernelAnalysis &Kernel,
     if (!Found)
       Sizes.push_back({O});
   }
-  bool Mask = canMask(KB, Kernel);
+  bool Mask = canMask(KB.options(), Kernel);
   IndexMath &M = KB.math();
   DimExpr Before = 0;
   for (ArrayRef<unsigned> Outputs : Sizes) {
@@ -387,6 +392,7 @@ const KernelTemplate codegen::GenericTemplate = {
 
 void codegen::addLoopTemplates(TemplateRegistry &Registry) {
   Registry.add(PointwiseTemplate);
+  Registry.add(TransposeTemplate);
   Registry.add(WindowTemplate);
   Registry.add(ReductionChainTemplate);
   Registry.add(GenericTemplate);

@@ -18,7 +18,7 @@ class ChainEmitter {
 public:
   ChainEmitter(KernelBuilder &KB, const KernelAnalysis &Kernel, Chain Found)
       : KB(KB), M(KB.math()), Kernel(Kernel), C(std::move(Found)), P(KB),
-        N(lanesFor(KB, Kernel)), Mask(canMask(KB, Kernel)) {
+        N(lanesFor(KB.options(), Kernel)), Mask(canMask(KB.options(), Kernel)) {
     chooseLoops();
   }
 
@@ -48,15 +48,6 @@ private:
   }
 
   //===--- Coordinates ----------------------------------------------------===//
-
-  static void setDims(Coords &At, llvm::ArrayRef<unsigned> Dims,
-                      const Index &I) {
-    if (Dims.size() == 1)
-      At.PerDim[Dims[0]] = I;
-    else if (!Dims.empty())
-      At.Groups.push_back(
-          {llvm::SmallVector<unsigned, 4>(Dims.begin(), Dims.end()), I});
-  }
 
   /// A point of the domain: the row, the outer part of the reduction, the
   /// vector.

@@ -121,6 +121,52 @@ TEST(Pointwise, Converts) {
   }
 }
 
+/// Inputs and output have other neighbours in memory.
+TEST(Transpose, Squares) {
+  auto Check = [](const std::string &In, const std::string &Out,
+                  const std::string &Perm, const char *Template,
+                  std::map<std::string, int64_t> Symbols = {}) {
+    checkKernel("func.func private @k(%a: " + In + ") -> " + Out + " {\n" +
+                    "  %t = limosa.transpose %a {perm = array<i64: " + Perm +
+                    ">} : (" + In + ") -> " + Out + "\n" +
+                    "  %n = limosa.neg %t : (" + Out + ") -> " + Out +
+                    "\n  return %n : " + Out + "\n}",
+                {.Symbols = Symbols, .Template = Template});
+  };
+  Check("tensor<64x48xf32>", "tensor<48x64xf32>", "1, 0", "transpose");
+  Check("tensor<37x41xf32>", "tensor<41x37xf32>", "1, 0", "transpose");
+  Check("tensor<3x50x20xi64>", "tensor<3x20x50xi64>", "0, 2, 1", "transpose");
+  // Not for AVX2, which has no masks for 16 bits.
+  Check("tensor<21x70xbf16>", "tensor<70x21xbf16>", "1, 0", "");
+  Check("tensor<2x5x30x17xf32>", "tensor<17x5x2x30xf32>", "3, 1, 0, 2",
+        "transpose");
+  // Several dimensions of the output as one.
+  Check("tensor<2x9x7x33xf32>", "tensor<2x33x9x7xf32>", "0, 3, 1, 2",
+        "transpose");
+  // Too narrow, or nothing to turn.
+  Check("tensor<3x500xf32>", "tensor<500x3xf32>", "1, 0", "pointwise");
+  Check("tensor<30x40x50xf32>", "tensor<40x30x50xf32>", "1, 0, 2", "pointwise");
+  for (auto [M, N] : {std::pair{1, 1}, {5, 40}, {16, 32}, {33, 1}, {0, 7}})
+    Check(R"(tensor<?x?xf32, #limosa.enc<["M", "N"]>>)",
+          R"(tensor<?x?xf32, #limosa.enc<["N", "M"]>>)", "1, 0", "transpose",
+          {{"M", M}, {"N", N}});
+}
+
+TEST(Transpose, Relayout) {
+  std::string Text =
+      R"(func.func private @k(%a: $L, %b: $L, %c: tensor<40xf32>) -> $F {
+    %0 = limosa.add %a, %b : ($L, $L) -> $L
+    %1 = limosa.broadcast %c {dims = array<i64: 1>} : (tensor<40xf32>) -> $L
+    %2 = limosa.mul %0, %1 : ($L, $L) -> $L
+    %3 = limosa.relayout %2 : ($L) -> $F
+    return %3 : $F
+  })";
+  Text = replaceAll(Text, "$L",
+                    "tensor<2x40x9x11xf32, #limosa.enc<[], [0, 2, 3, 1]>>");
+  Text = replaceAll(Text, "$F", "tensor<2x40x9x11xf32>");
+  checkKernel(Text, {.Template = "transpose"});
+}
+
 TEST(Pointwise, BoolsAndSelect) {
   std::string Text = R"(func.func private @k(%a: T, %b: T, %c: B) -> (T, B) {
     %0 = limosa.compare %a, %b {direction = #limosa.compare<lt>} : (T, T) -> B
