@@ -12,8 +12,6 @@
 
 #include "ContractCopy.h"
 #include "limosa/Codegen/Packing.h"
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "llvm/ADT/STLExtras.h"
 

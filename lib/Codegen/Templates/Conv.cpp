@@ -9,7 +9,6 @@
 #include "ConvCopy.h"
 #include "Products.h"
 #include "limosa/Codegen/Packing.h"
-#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "llvm/ADT/STLExtras.h"
 
@@ -422,14 +421,6 @@ private:
       Out.At[D] = M.min(Out.At[D], M.sub(KB.dim(A.Size), KB.constant(1)));
     }
     return Out;
-  }
-
-  Value onlyIf(Value Condition, Value Mask) {
-    if (!Condition)
-      return Mask;
-    Value All = KB.firstLanes(
-        M.select(Condition, KB.constant(lanes()), KB.constant(0)), lanes());
-    return Mask ? arith::AndIOp::create(B, KB.loc(), All, Mask) : All;
   }
 
   Coords coordsAt(const Pixels &Pixel, Value Column) {

@@ -38,6 +38,14 @@ Value ProductEmitter::negate(Value Condition) {
   return arith::XOrIOp::create(B, KB.loc(), Condition, True);
 }
 
+Value ProductEmitter::onlyIf(Value Condition, Value Mask) {
+  if (!Condition)
+    return Mask;
+  Value All = KB.firstLanes(
+      M.select(Condition, KB.constant(lanes()), KB.constant(0)), lanes());
+  return Mask ? arith::AndIOp::create(B, KB.loc(), All, Mask) : All;
+}
+
 ProductEmitter::PanelRange ProductEmitter::panelRange(const DimExpr &Columns,
                                                       Value Block,
                                                       int64_t PanelsPerBlock,

@@ -50,6 +50,8 @@ protected:
   /// Emits `Body` under a condition, without a branch if it is known to hold.
   void when(Value Condition, llvm::function_ref<void()> Body);
   Value negate(Value Condition);
+  /// No lanes unless an i1 holds, else those of `Mask`. Null: holds, all lanes.
+  Value onlyIf(Value Condition, Value Mask);
 
   /// The panels of one column block out of `Columns` columns.
   struct PanelRange {

@@ -267,12 +267,6 @@ private:
     }
   }
 
-  Value onlyIf(Value Condition, Value Mask) {
-    Value All = KB.firstLanes(
-        M.select(Condition, KB.constant(lanes()), KB.constant(0)), lanes());
-    return Mask ? arith::AndIOp::create(B, KB.loc(), All, Mask) : All;
-  }
-
   /// Coordinates in the result, lanes along the channels; inside in any case.
   Coords coordsAt(Value Image, Value Y, Value X, Value Column, bool Whole) {
     auto inside = [&](Value At, const DimExpr &Size) {
