@@ -208,7 +208,12 @@ Value Puller::elementwise(Operation *Op, ArrayRef<Value> Raw, bool Narrow) {
         return Rounded(E.either<arith::AddFOp, arith::AddIOp>(V));
       })
       .Case([&](MulOp) {
-        return Rounded(E.either<arith::MulFOp, arith::MulIOp>(V));
+        Value Product = E.either<arith::MulFOp, arith::MulIOp>(V);
+        // A product that is also needed by itself is one rounded number for
+        // all: x - max(x) is 0, not what x lost.
+        if (E.isFloat() && !Op->hasOneUse())
+          markExact(Product.getDefiningOp());
+        return Rounded(Product);
       })
       .Case([&](DivOp) {
         return E.isFloat() ? Rounded(E.make<arith::DivFOp>(V))
