@@ -33,7 +33,8 @@ typedef struct limosa_compile_options {
   uint64_t size;
   const void *next;
   const char *model_path;  /* .onnx (or what the emit kinds give: .mlir) */
-  const char *output_path; /* written under a temporary name, then renamed */
+  const char *output_path; /* written under a temporary name, then renamed;
+                              "-": the standard output */
   const char *entry;       /* name of the entry; NULL: "main" */
   const char *device;      /* "cpu" (NULL), "reference", a plug-in's name, or
                               several in order of preference: "npu,cpu" */

@@ -15,11 +15,11 @@
 #include "limosa/IR/LimosaOps.h"
 #include "limosa/IR/Symbols.h"
 #include "limosa/Plan/Plan.h"
+#include "limosa/Runtime/AtomicFile.h"
 #include "limosa/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/Passes.h"
-#include "llvm/Support/FileOutputBuffer.h"
 #include "llvm/Support/Threading.h"
 
 using namespace mlir;
@@ -299,13 +299,16 @@ private:
   std::string Isa, Format = "elf-x86_64";
 };
 
+llvm::Error toError(const runtime::Status &S) {
+  return llvm::createStringError(S.message());
+}
+
 llvm::Error writeText(const std::string &Path, StringRef Text) {
-  auto Buffer = llvm::FileOutputBuffer::create(Path, Text.size());
-  if (!Buffer)
-    return llvm::createStringError("cannot write '" + Path +
-                                   "': " + llvm::toString(Buffer.takeError()));
-  std::copy(Text.begin(), Text.end(), (*Buffer)->getBufferStart());
-  return (*Buffer)->commit();
+  runtime::AtomicFile File(Path);
+  File.write(Text.data(), Text.size());
+  if (runtime::Status S = File.commit())
+    return toError(S);
+  return llvm::Error::success();
 }
 
 std::string printed(ModuleOp Module) {
@@ -327,10 +330,6 @@ std::string identifier(StringRef Name) {
   return Out;
 }
 
-llvm::Error toError(const runtime::Status &S) {
-  return llvm::createStringError(S.message());
-}
-
 } // namespace
 
 void prepareContext(MLIRContext &Context) {
@@ -346,7 +345,8 @@ compileModule(ModuleOp Module, const CompileOptions &Options) {
 }
 
 llvm::Error compileModuleToFile(ModuleOp Module, const CompileOptions &Options,
-                                EmitKind Emit, const std::string &Path) {
+                                EmitKind Emit, const std::string &GivenPath) {
+  const std::string Path = GivenPath == "-" ? "/dev/stdout" : GivenPath;
   Compilation C(Module, Options);
   switch (Emit) {
   case EmitKind::MLIRImport:

@@ -1,6 +1,8 @@
 """The command line, on real models and on mistakes."""
 
 import json
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -76,6 +78,26 @@ def test_errors_are_one_line_that_says_what_to_do(limosa_command, model_file, ar
     said = limosa_command(*arguments, code=1).stderr
     assert said.startswith("error: ") and words in said
     assert said.count("\n") == 1
+
+
+def test_outputs_that_are_no_plain_files(command, limosa_command, model_file, tmp_path):
+    """Links stay links; devices, pipes and what /dev/stdout is open on are written to, never replaced."""
+    model = model_file("small-mlp-opset9")
+    link, real, log = (tmp_path / name for name in ("link.mlir", "real.mlir", "log"))
+    real.touch()
+    link.symlink_to(real)
+    limosa_command("compile", model, "--emit", "mlir-core", "-o", link)
+    assert link.is_symlink() and "limosa.contract" in real.read_text()
+    for name in ("/dev/stdout", "-"):
+        log.write_text("kept\n")
+        with open(log, "a") as stream:
+            subprocess.run([command, "compile", model, "--emit", "mlir-core", "-o", name], check=True, stdout=stream)
+        assert log.read_text() == "kept\n" + real.read_text()
+        assert subprocess.run([command, "compile", model, "--emit", "mlir-core", "-o", name], check=True, text=True,
+                              stdout=subprocess.PIPE).stdout == real.read_text()
+    for output in (["--emit", "mlir-core"], []):
+        limosa_command("compile", model, *output, "-o", "/dev/null")
+    assert Path("/dev/null").is_char_device() and Path("/dev/stdout").is_symlink()
 
 
 def test_compile_then_run_and_inspect_the_file(limosa_command, model_file, tmp_path):

@@ -46,9 +46,10 @@ Status compile(CompileOptions &Options) {
   const double Seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - Start)
           .count();
+  // Nothing belongs beside what went to the standard output or a pipe.
   std::error_code NoFile;
   const auto Size = std::filesystem::file_size(Options.Output, NoFile);
-  if (NoFile) // "-" or a pipe: nothing belongs beside what was written
+  if (NoFile || Options.Output.starts_with("/dev/"))
     return {};
   if (Options.Json)
     printJson(nlohmann::ordered_json{

@@ -11,7 +11,9 @@
 namespace limosa::runtime {
 
 /// Writes to a temporary file in the folder of `Path`; `commit` syncs it and
-/// renames it to `Path`. Without a successful commit nothing is left behind.
+/// renames it to `Path`, or to what a link of that name leads to. Without a
+/// successful commit nothing is left behind. Devices, pipes and names below
+/// /dev and /proc, such as /dev/stdout, are written to as they are instead.
 class AtomicFile {
 public:
   explicit AtomicFile(std::string Path);
@@ -22,11 +24,10 @@ public:
   /// False after an error, which `commit` reports.
   bool write(const void *Bytes, size_t Size);
   Status commit();
-  /// Where the bytes are until `commit`.
-  const std::string &temporaryPath() const { return Temporary; }
 
 private:
-  std::string Path, Temporary;
+  std::string Path;
+  std::string Temporary; ///< Empty: written in place.
   int Descriptor = -1;
   int Error = 0;
 };
