@@ -16,7 +16,7 @@ PACKAGES=(
   libprotobuf-dev protobuf-compiler libflatbuffers-dev flatbuffers-compiler
   libre2-dev libjpeg62-turbo-dev libpng-dev libtiff-dev libwebp-dev libopenjp2-7-dev
   nlohmann-json3-dev libcli11-dev libfmt-dev libxxhash-dev zlib1g-dev libzstd-dev
-  libgtest-dev libgmock-dev libbenchmark-dev
+  libgtest-dev libgmock-dev libbenchmark-dev valgrind
   python3 python3-dev python3-venv
   libgl1 libglib2.0-0 # what the OCR package's OpenCV loads
 )
