@@ -25,7 +25,8 @@ static constexpr unsigned MaxLanes = 16;
 /// The last dimension in physical order that has more than one element.
 static std::optional<unsigned> fastestDim(Type Ty) {
   Dims Shape = getDims(Ty);
-  for (int64_t D : llvm::reverse(getOrder(Ty)))
+  auto Order = getOrder(Ty);
+  for (int64_t D : llvm::reverse(Order))
     if (!Shape[D].isConstant(1))
       return unsigned(D);
   return std::nullopt;
