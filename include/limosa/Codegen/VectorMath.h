@@ -15,7 +15,9 @@
 //   remf       0         long division in f64, exact as C fmod
 //
 // NaN, infinities, signed zeros, denormals, overflow and underflow follow C99
-// Annex F. f16 and bf16 are computed in f32 and rounded once. f64 is left to
+// Annex F, but exp is 0 where it would be denormal: sums and products with
+// denormals, as softmax makes them of masked scores, take fifty times as long.
+// f16 and bf16 are computed in f32 and rounded once. f64 is left to
 // LimosaKernelContext::math, one lane at a time.
 //
 //===----------------------------------------------------------------------===//

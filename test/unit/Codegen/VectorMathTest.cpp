@@ -133,7 +133,14 @@ INSTANTIATE_TEST_SUITE_P(Isa, VectorMath, testing::ValuesIn(allIsas()),
                          [](const auto &Info) { return Info.param; });
 
 TEST_P(VectorMath, Exp) {
-  dense("math.exp", std::exp, 1.1);
+  dense(
+      "math.exp",
+      [](double X) {
+        // No denormals: zeros.
+        double E = std::exp(X);
+        return E < std::numeric_limits<float>::min() ? 0 : E;
+      },
+      1.1);
   edges("math.exp", {{0, 1},
                      {-0.0f, 1},
                      {Inf, Inf},
@@ -143,7 +150,8 @@ TEST_P(VectorMath, Exp) {
                      {Max, Inf},
                      {-104, 0},
                      {-Max, 0},
-                     {-103, Denormal},
+                     {-87.33655f, 0},
+                     {-103, 0},
                      {Denormal, 1}});
 }
 
