@@ -24,6 +24,10 @@ Grouping::Grouping(BlockGraph &Graph, const FusionOptions &Options)
     : Graph(Graph), Options(Options), Owner(Graph.size(), -1),
       CopiedIn(Graph.size()), Live(Graph.size()) {
   groupClaimed();
+  if (Options.Fuse)
+    for (unsigned I = 0; I < Graph.size(); ++I)
+      if (isa<ContractOp>(Graph.op(I)) && Owner[I] < 0)
+        growAttention(Graph.op(I));
   for (unsigned I = 0; I < Graph.size(); ++I)
     if (classify(Graph.op(I)) == OpClass::Heavy && Owner[I] < 0)
       growFrom(Graph.op(I));
@@ -60,7 +64,7 @@ int Grouping::owner(Operation *Op) const {
 }
 
 unsigned Grouping::newGroup(Operation *Root) {
-  Groups.push_back({Root, {}, {}, claimedBy(Root)});
+  Groups.push_back({Root, {}, {}, claimedBy(Root), 0});
   own(Groups.size() - 1, Root);
   return Groups.size() - 1;
 }
@@ -154,6 +158,30 @@ bool Grouping::reaches(unsigned From, unsigned G) const {
 // What follows a heavy op
 //===----------------------------------------------------------------------===//
 
+/// An attention is one kernel if nobody else wants its scores.
+void Grouping::growAttention(Operation *Product) {
+  SmallVector<Operation *> Ops = codegen::attentionOps(Product);
+  llvm::SmallPtrSet<Operation *, 32> Inside(Ops.begin(), Ops.end());
+  if (Ops.empty() || Ops.size() > Options.MaxOps)
+    return;
+  for (Operation *Op : Ops)
+    if (!Graph.contains(Op) || owner(Op) >= 0 ||
+        (Op != Product && !llvm::all_of(Op->getUsers(), [&](Operation *User) {
+           return Inside.contains(User);
+         })))
+      return;
+  unsigned G = newGroup(Product);
+  for (Operation *Op : Ops)
+    if (Op != Product)
+      own(G, Op);
+  Groups[G].Attention = Ops.size();
+  growEpilogue(G);
+  while (Groups[G].Owned.size() > Ops.size() && !isGood(G)) {
+    Owner[Graph.index(Groups[G].Owned.back())] = -1;
+    Groups[G].Owned.pop_back();
+  }
+}
+
 void Grouping::growFrom(Operation *Root) {
   unsigned G = newGroup(Root);
   if (!Options.Fuse)
@@ -235,7 +263,10 @@ bool Grouping::canPullInto(Operation *Producer, unsigned G) const {
     Operation *User = Use.getOwner();
     if (!Graph.contains(User) || !holds(G, User))
       continue;
-    if (!canPull(Producer, User, Use.getOperandNumber()))
+    bool Reads = Groups[G].Attention && isa<ContractOp>(User)
+                     ? attentionReads(Producer, Options)
+                     : canPull(Producer, User, Use.getOperandNumber());
+    if (!Reads)
       return false;
   }
   return true;
@@ -285,12 +316,16 @@ void Grouping::place(unsigned I) {
     // looks at.
     Operation *Def = Op->getOperand(0).getDefiningOp();
     OpClass From = Def ? classify(Def) : OpClass::Outside;
-    bool Fuses = !UsedOutside && AllPull && Def && Graph.contains(Def) &&
-                 owner(Def) < 0 &&
-                 (From == OpClass::Pointwise || From == OpClass::Data ||
-                  From == OpClass::Inline) &&
-                 sameUpToUnitDims(Op->getOperand(0).getType(),
-                                  Op->getResult(0).getType());
+    bool Fuses =
+        !UsedOutside && AllPull && Def && Graph.contains(Def) &&
+        owner(Def) < 0 &&
+        (From == OpClass::Pointwise || From == OpClass::Data ||
+         From == OpClass::Inline) &&
+        (sameUpToUnitDims(Op->getOperand(0).getType(),
+                          Op->getResult(0).getType()) ||
+         (isa<BroadcastOp>(Def) &&
+          llvm::all_of(
+              Users, [&](unsigned G) { return Groups[G].Attention != 0; })));
     if (Fuses && Users.size() == 1) {
       own(*Users.begin(), Op);
     } else if (Fuses && recomputeCost(Op, Options.MaxRecompute) <=

@@ -18,6 +18,8 @@ struct Group {
   llvm::SmallVector<mlir::Operation *> Copied;
   /// Who runs it; empty for generated code.
   llvm::StringRef Device;
+  /// How many of the first ops it owns are an attention, which stays whole.
+  unsigned Attention = 0;
 };
 
 /// What the grouping sees an op as.
@@ -46,6 +48,7 @@ public:
 
 private:
   void groupClaimed();
+  void growAttention(mlir::Operation *Product);
   void growFrom(mlir::Operation *Root);
   void growEpilogue(unsigned G);
   void growChain(unsigned G);

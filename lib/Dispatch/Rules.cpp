@@ -215,4 +215,11 @@ bool canPull(Operation *Producer, Operation *User, unsigned Operand) {
       .Default([](auto) { return false; });
 }
 
+bool attentionReads(Operation *Producer, const FusionOptions &Options) {
+  if (isa<TransposeOp, SliceOp, ReshapeOp, BroadcastOp, RelayoutOp>(Producer))
+    return true;
+  return isElementwise(Producer) &&
+         recomputeCost(Producer, Options.MaxRecompute) <= Options.MaxRecompute;
+}
+
 } // namespace limosa::dispatch

@@ -45,6 +45,10 @@ bool joinsChain(const ChainDomain &D, mlir::Operation *Op);
 bool canPull(mlir::Operation *Producer, mlir::Operation *User,
              unsigned Operand);
 
+/// Whether an attention better computes `Producer` while it copies an operand
+/// than has it stored: heads moved to their place, scales, repeated heads.
+bool attentionReads(mlir::Operation *Producer, const FusionOptions &Options);
+
 /// Arithmetic per element in multiply-adds; 0 for ops that only move data.
 unsigned opCost(mlir::Operation *Op);
 

@@ -12,6 +12,7 @@
 #include "mlir/IR/Operation.h"
 #include "mlir/IR/Value.h"
 #include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/SmallVector.h"
 
 namespace limosa::codegen {
 
@@ -43,6 +44,12 @@ bool canBeEpilogue(mlir::Operation *Producer, mlir::Operation *Consumer);
 /// values that leave the group.
 bool isReductionChain(llvm::ArrayRef<mlir::Operation *> Ops,
                       llvm::ArrayRef<mlir::Value> Outputs);
+
+/// The ops of the attention that ends in the product `Product`: softmax of
+/// scores between two products, and what is computed from the scores on the
+/// way. They make one kernel if nothing else uses what they compute; empty if
+/// it is no attention.
+llvm::SmallVector<mlir::Operation *> attentionOps(mlir::Operation *Product);
 
 /// Whether a kernel may have these outputs together: all of one shape, or, in a
 /// reduction chain, of the domain's or the row's.

@@ -42,4 +42,28 @@ SmallVector<Value> transposeSquare(KernelBuilder &KB, ArrayRef<Value> Rows) {
   return Cur;
 }
 
+Value addTransposed(KernelBuilder &KB, ArrayRef<Value> Vectors) {
+  // The rounds of transposing, of which only the sum of both halves is kept.
+  int64_t N = Vectors.size();
+  SmallVector<int64_t> Low, High;
+  for (int64_t I = 0; I < N / 2; ++I) {
+    llvm::append_values(Low, I, N + I);
+    llvm::append_values(High, N / 2 + I, N + N / 2 + I);
+  }
+  SmallVector<Value> Cur(Vectors);
+  for (int64_t Left = N / 2; Left > 0; Left /= 2) {
+    SmallVector<Value> Next;
+    for (int64_t I = 0; I < Left; ++I) {
+      auto Half = [&](ArrayRef<int64_t> Lanes) -> Value {
+        return vector::ShuffleOp::create(KB.builder(), KB.loc(), Cur[I],
+                                         Cur[I + Left], Lanes);
+      };
+      Next.push_back(
+          arith::AddFOp::create(KB.builder(), KB.loc(), Half(Low), Half(High)));
+    }
+    Cur = std::move(Next);
+  }
+  return Cur[0];
+}
+
 } // namespace limosa::codegen

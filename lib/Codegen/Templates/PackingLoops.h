@@ -24,6 +24,10 @@ mlir::Value widenTo(KernelBuilder &KB, mlir::Value V, mlir::Type AccType,
 llvm::SmallVector<mlir::Value>
 transposeSquare(KernelBuilder &KB, llvm::ArrayRef<mlir::Value> Rows);
 
+/// Sums over the lanes of N vectors of N lanes: lane i has that of the i-th.
+mlir::Value addTransposed(KernelBuilder &KB,
+                          llvm::ArrayRef<mlir::Value> Vectors);
+
 } // namespace limosa::codegen
 
 #endif // LIMOSA_CODEGEN_TEMPLATES_PACKINGLOOPS_H

@@ -7,6 +7,7 @@ using namespace limosa::codegen;
 
 void codegen::addProductTemplates(TemplateRegistry &Registry) {
   Registry.add({"contract", matchContract, emitContract});
+  Registry.add({"attention", matchAttention, emitAttention});
   Registry.add({"conv", matchConv, emitConv});
   Registry.add({"winograd", matchWinograd, emitWinograd});
   Registry.add({"depthwise", matchDepthwise, emitDepthwise});

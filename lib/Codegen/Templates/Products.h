@@ -24,6 +24,10 @@ std::optional<int> matchDepthwise(const KernelAnalysis &Kernel,
                                   const TargetOptions &Options);
 llvm::Error emitDepthwise(KernelBuilder &KB, const KernelAnalysis &Kernel);
 
+std::optional<int> matchAttention(const KernelAnalysis &Kernel,
+                                  const TargetOptions &Options);
+llvm::Error emitAttention(KernelBuilder &KB, const KernelAnalysis &Kernel);
+
 } // namespace limosa::codegen
 
 #endif // LIMOSA_CODEGEN_TEMPLATES_PRODUCTS_H

@@ -18,32 +18,32 @@ static bool isElementwise(Operation *Op) {
   return Op->hasTrait<limosa::OpTrait::SameShape>() || isa<RelayoutOp>(Op);
 }
 
-/// The moves between Root and each value that depends on it; nullopt if some op
-/// mixes elements.
-static std::optional<llvm::DenseMap<Value, MovePath>> findMoves(Value Root) {
-  llvm::DenseMap<Value, MovePath> Paths;
-  Paths[Root] = {};
+/// The moves between Root and each value that depends on it; nullopt for those
+/// in which elements are mixed.
+static llvm::DenseMap<Value, std::optional<MovePath>> findMoves(Value Root) {
+  llvm::DenseMap<Value, std::optional<MovePath>> Paths;
+  Paths[Root] = MovePath();
   Block *Body = Root.getParentBlock();
   for (Operation &Op : llvm::make_range(
            std::next(Root.getDefiningOp()->getIterator()), Body->end())) {
     if (Op.hasTrait<mlir::OpTrait::IsTerminator>())
       break;
-    const MovePath *Path = nullptr;
+    std::optional<MovePath> Result;
+    bool Depends = false, Mixed = false;
     for (Value Operand : Op.getOperands()) {
       auto It = Paths.find(Operand);
       if (It == Paths.end())
         continue;
-      if (Path && *Path != It->second)
-        return std::nullopt;
-      Path = &It->second;
+      Mixed |= !It->second || (Depends && Result != It->second);
+      Depends = true;
+      Result = It->second;
     }
-    if (!Path)
+    if (!Depends)
       continue;
-    MovePath Result = *Path;
-    if (isa<TransposeOp, ReshapeOp>(Op))
-      Result.push_back(&Op);
+    if (Mixed || !(isa<TransposeOp, ReshapeOp>(Op) || isElementwise(&Op)))
+      Result.reset();
     else if (!isElementwise(&Op))
-      return std::nullopt;
+      Result->push_back(&Op);
     for (Value V : Op.getResults())
       Paths[V] = Result;
   }
@@ -52,8 +52,10 @@ static std::optional<llvm::DenseMap<Value, MovePath>> findMoves(Value Root) {
 
 bool TileEpilogue::fits(Value Root, ArrayRef<Value> Outputs) {
   auto Paths = findMoves(Root);
-  return Paths &&
-         llvm::all_of(Outputs, [&](Value V) { return Paths->contains(V); });
+  return llvm::all_of(Outputs, [&](Value V) {
+    auto It = Paths.find(V);
+    return It != Paths.end() && It->second;
+  });
 }
 
 /// The last logical dimension that has more than one element.
@@ -68,11 +70,11 @@ static int64_t lastLargeDim(Type Ty, ArrayRef<int64_t> Order) {
 std::optional<unsigned> TileEpilogue::contiguousDim(Value Root,
                                                     ArrayRef<Value> Outputs) {
   auto Paths = findMoves(Root);
-  if (!Paths || Outputs.empty())
+  if (Outputs.empty() || !Paths.lookup(Outputs[0]))
     return std::nullopt;
   Type Ty = Outputs[0].getType();
   int64_t D = lastLargeDim(Ty, getOrder(Ty));
-  for (Operation *Op : llvm::reverse((*Paths)[Outputs[0]])) {
+  for (Operation *Op : llvm::reverse(*Paths[Outputs[0]])) {
     if (D < 0)
       return std::nullopt;
     if (auto T = dyn_cast<TransposeOp>(Op)) {
@@ -98,7 +100,7 @@ TileEpilogue::TileEpilogue(KernelBuilder &KB, Puller &P, Value Root,
     : KB(KB), P(P), Root(Root), Outputs(Outputs.begin(), Outputs.end()) {
   auto Paths = findMoves(Root);
   for (Value V : Outputs)
-    Moves.push_back((*Paths)[V]);
+    Moves.push_back(*Paths[V]);
 }
 
 /// Coordinates of a transpose's result from those of its operand.
@@ -150,6 +152,13 @@ void TileEpilogue::compute(Value Accumulator, const Coords &At,
     Done.push_back({unsigned(I), V, OutAt, L});
   }
   P.unbind(Root);
+}
+
+Value TileEpilogue::valueAt(Value Accumulator, const Coords &At,
+                            const Lanes &L) {
+  assert(Outputs.size() == 1 && Done.empty());
+  compute(Accumulator, At, L);
+  return Done.pop_back_val().V;
 }
 
 void TileEpilogue::store() {

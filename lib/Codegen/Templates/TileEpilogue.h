@@ -36,6 +36,9 @@ public:
   void compute(mlir::Value Accumulator, const Coords &At, const Lanes &L);
   /// Stores what was computed.
   void store();
+  /// The elements of the only output there, instead of storing them.
+  mlir::Value valueAt(mlir::Value Accumulator, const Coords &At,
+                      const Lanes &L);
 
   llvm::ArrayRef<mlir::Value> outputs() const { return Outputs; }
 
