@@ -8,7 +8,11 @@
 # LIMOSA_BENCH_VENV names the Python environment to use instead of the one in the cache;
 # LIMOSA_BENCH_BUILD=no takes the build that is there.
 set -euo pipefail
-if [ "${LIMOSA_BENCH_BUILD:-yes}" != no ]; then
+case ${1:-} in run | list | export | page) ;; *) set -- run "$@" ;; esac
+build=${LIMOSA_BENCH_BUILD:-yes}
+# Only runs use engines.
+[[ $1 == run && " $* " != *" --help "* && " $* " != *" -h "* ]] || build=no
+if [ "$build" != no ]; then
   "$(dirname "$0")/../scripts/build.sh" release limosa-command limosa_python LimosaCompiler
 fi
 source "$(dirname "$0")/../scripts/common.sh"
@@ -28,6 +32,5 @@ else
   touch "$venv/.limosa-ready" # what test/python/models/timm_env.py looks for
 fi
 
-case ${1:-} in run | list | export | page) ;; *) set -- run "$@" ;; esac
 step "Benchmarks: $*"
 PYTHONPATH=bench exec "$venv/bin/python" -m suite "$@"
