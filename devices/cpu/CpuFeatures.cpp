@@ -1,6 +1,7 @@
 //===- CpuFeatures.cpp - What this processor can do -----------------------===//
 
 #include "CpuFeatures.h"
+#include "limosa/Support/TilePermission.h"
 
 #include <cstring>
 #include <vector>
@@ -10,6 +11,16 @@
 #endif
 
 using namespace limosa::cpu;
+
+#if defined(__x86_64__)
+/// AMX with products of bf16, from the processor alone.
+static bool hasTiles() {
+  unsigned A, B, C, D;
+  constexpr unsigned AmxBf16 = 1u << 22, AmxTile = 1u << 24;
+  return __get_cpuid_count(7, 0, &A, &B, &C, &D) && (D & AmxBf16) &&
+         (D & AmxTile);
+}
+#endif
 
 static std::vector<std::string_view> detect() {
   std::vector<std::string_view> Result;
@@ -22,7 +33,10 @@ static std::vector<std::string_view> detect() {
                 __builtin_cpu_supports("avx512dq") &&
                 __builtin_cpu_supports("avx512vl");
   bool Vnni512 = Avx512 && __builtin_cpu_supports("avx512vnni");
-  if (Vnni512 && __builtin_cpu_supports("avx512bf16"))
+  bool Bf16 = Vnni512 && __builtin_cpu_supports("avx512bf16");
+  if (Bf16 && hasTiles() && limosa::mayUseTiles())
+    Result.push_back("avx512+vnni+bf16+amx");
+  if (Bf16)
     Result.push_back("avx512+vnni+bf16");
   if (Vnni512)
     Result.push_back("avx512+vnni");

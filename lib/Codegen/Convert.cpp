@@ -246,7 +246,7 @@ Value codegen::roundTo(KernelBuilder &KB, Value V, Type Element) {
   if (!isa<Float16Type, BFloat16Type>(Element))
     return V;
   Writer W(KB);
-  Value T = W.cast<arith::TruncFOp>(W.like(V, Element), V);
+  Value T = KB.narrow(V, Element);
   markExact(T.getDefiningOp());
   Value Back = W.cast<arith::ExtFOp>(V.getType(), T);
   markExact(Back.getDefiningOp());

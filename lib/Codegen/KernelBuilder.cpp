@@ -1,6 +1,7 @@
 //===- KernelBuilder.cpp - The frame of a generated kernel ----------------===//
 
 #include "limosa/Codegen/KernelBuilder.h"
+#include "limosa/Codegen/MicroKernel.h"
 #include "limosa/Runtime/KernelABI.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -44,6 +45,8 @@ KernelBuilder::KernelBuilder(ModuleOp Module, func::FuncOp Kernel,
   Inputs.resize(Kernel.getNumArguments());
   Outputs.resize(Kernel.getNumResults());
   Pointers.resize(Inputs.size() + Outputs.size());
+  FlushesDenormals = Kernel->hasAttr(FlushAttrName) &&
+                     multipliesTogether(Options.Isa, /*Together=*/2);
   Result.Grid = 1;
   Result.ScratchBytes = 0;
 }

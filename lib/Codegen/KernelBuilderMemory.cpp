@@ -62,10 +62,22 @@ Value KernelBuilder::toMemory(Value Register, Type Element) {
                                   Register);
   if (getElementTypeOrSelf(Register) == Memory)
     return Register;
-  Value Narrow =
-      arith::TruncFOp::create(B, Loc, withShapeOf(Register, Element), Register);
+  // What was read as this type, or rounded to it, is narrow already.
+  Value Narrow;
+  auto Widened = Register.getDefiningOp<arith::ExtFOp>();
+  if (Widened && getElementTypeOrSelf(Widened.getIn()) == Element)
+    Narrow = Widened.getIn();
+  else
+    Narrow = narrow(Register, Element);
   return arith::BitcastOp::create(B, Loc, withShapeOf(Register, Memory),
                                   Narrow);
+}
+
+Value KernelBuilder::narrow(Value V, Type Element) {
+  auto Op = arith::TruncFOp::create(B, Loc, withShapeOf(V, Element), V);
+  if (Element.isBF16() && FlushesDenormals)
+    Op.setFastmath(arith::FastMathFlags::afn);
+  return Op;
 }
 
 Value KernelBuilder::broadcast(Value V, unsigned N) {

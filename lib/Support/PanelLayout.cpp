@@ -20,6 +20,7 @@ std::string PanelLayout::toString() const {
   return std::string(PanelPrefix) + "nr=" + std::to_string(PanelColumns) +
          " vl=" + std::to_string(Lanes) +
          (Together > 1 ? " t=" + std::to_string(Together) : std::string()) +
+         (Align > 1 ? " a=" + std::to_string(Align) : std::string()) +
          " g=" + std::to_string(Groups) + " o=" + std::to_string(Offset) +
          " b=" + joinDims(Batch) + " k=" + joinDims(K) +
          " n=" + joinDims(Columns);
@@ -36,15 +37,15 @@ static std::optional<int64_t> positions(const PanelDims &Ds) {
 
 /// The number of positions of K with those that pad the innermost dimension;
 /// nullopt if it overflows.
-static std::optional<int64_t> paddedPositions(PanelDims K, int64_t Together) {
-  if (Together == 1)
+static std::optional<int64_t> paddedPositions(PanelDims K, int64_t Padding) {
+  if (Padding == 1)
     return positions(K);
   if (K.empty())
     K.push_back({1, 0});
   int64_t &Inner = K.back().Extent;
-  if (__builtin_add_overflow(Inner, Together - 1, &Inner))
+  if (__builtin_add_overflow(Inner, Padding - 1, &Inner))
     return std::nullopt;
-  Inner = Inner / Together * Together;
+  Inner = Inner / Padding * Padding;
   return positions(K);
 }
 
@@ -63,6 +64,7 @@ std::optional<PanelLayout> PanelLayout::parse(std::string_view Text) {
     int64_t *Number = Key == "nr"   ? &L.PanelColumns
                       : Key == "vl" ? &L.Lanes
                       : Key == "t"  ? &L.Together
+                      : Key == "a"  ? &L.Align
                       : Key == "g"  ? &L.Groups
                       : Key == "o"  ? &L.Offset
                                     : nullptr;
@@ -73,8 +75,9 @@ std::optional<PanelLayout> PanelLayout::parse(std::string_view Text) {
   }
   auto Columns = positions(L.Columns);
   if (L.Lanes <= 0 || L.PanelColumns <= 0 || L.PanelColumns % L.Lanes ||
-      L.Groups <= 0 || L.Together < 1 || L.Together > L.Lanes || !Columns ||
-      *Columns % L.Groups || !paddedPositions(L.K, L.Together) ||
+      L.Groups <= 0 || L.Together < 1 || L.Together > L.Lanes || L.Align < 1 ||
+      (L.Align > 1 && L.Align % L.Together) || !Columns ||
+      *Columns % L.Groups || !paddedPositions(L.K, L.padding()) ||
       !positions(L.Batch))
     return std::nullopt;
   return L;
@@ -88,7 +91,7 @@ int64_t PanelLayout::columns() const {
   return positions(Columns).value_or(0) / Groups;
 }
 int64_t PanelLayout::depth() const {
-  return paddedPositions(K, Together).value_or(0);
+  return paddedPositions(K, padding()).value_or(0);
 }
 int64_t PanelLayout::batch() const { return positions(Batch).value_or(0); }
 int64_t PanelLayout::groupElements() const {
@@ -162,7 +165,7 @@ template <typename Fn> static void forEachRow(const PanelLayout &L, Fn Row) {
           for (int64_t I = 0; I < Inner; ++I)
             Row(L.Offset + Base + K[Outer + size_t(I)], Column,
                 At + I / T * T * Width + I % T);
-          At += (Inner + T - 1) / T * T * Width;
+          At += (Inner + L.padding() - 1) / L.padding() * L.padding() * Width;
         }
       }
 }

@@ -31,6 +31,10 @@ namespace limosa::codegen {
 
 class TemplateRegistry;
 
+/// On kernels: denormal numbers may be taken for zeros where f32 becomes bf16
+/// (unit).
+inline constexpr llvm::StringLiteral FlushAttrName = "limosa.flush_denormals";
+
 /// What the code is for. Code follows from this alone, never from the machine
 /// that compiles.
 struct TargetOptions {

@@ -138,6 +138,9 @@ public:
   /// Register value <-> memory value (scalars or vectors).
   Value toRegister(Value Memory, mlir::Type Element);
   Value toMemory(Value Register, mlir::Type Element);
+  /// f32 rounded to f16 or bf16. Denormal results may be zeros in kernels with
+  /// FlushAttrName, where the ISA's own instruction gives them so.
+  Value narrow(Value V, mlir::Type Element);
   /// Repeats a scalar over N lanes; vectors and N = 0 stay.
   Value broadcast(Value V, unsigned N);
   /// vector<Nxi1> of the first `Count` lanes.
@@ -187,6 +190,7 @@ private:
   llvm::SmallVector<Value> Pointers;
   llvm::StringMap<Value> DimValues, DivisorValues, SymbolValues;
   unsigned NumGlobals = 0;
+  bool FlushesDenormals = false;
   DimExpr ScratchUsed;
 };
 

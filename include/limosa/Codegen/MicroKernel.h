@@ -39,12 +39,12 @@ struct MicroKernel {
   /// f32, f64, i32 or i64; narrower elements of A and B are widened when
   /// loaded.
   mlir::Type AccType;
-  /// Products of bytes take 4 steps of K at once: one operand unsigned and one
-  /// signed, AccType i32. A has 4 such elements of a row side by side, B of each
-  /// column; the innermost loop counts fours, other numbers count elements. The
-  /// sums are exact.
+  /// Products of bytes take 4 steps of K at once (one operand unsigned and one
+  /// signed, AccType i32, the sums are exact), products of bf16 two. A has as
+  /// many elements of a row side by side, B of each column, as i8 or i16; the
+  /// innermost loop counts fours or pairs, other numbers count elements.
   unsigned Together = 1;
-  bool Vnni = false; ///< bytes: vpdpbusd may be used
+  bool Native = false; ///< multipliesTogether
   /// Rank-1 memrefs.
   mlir::Value A, B;
   /// Their elements: f64, f32, f16, bf16 or signless integers. f16 and bf16 may
@@ -82,11 +82,12 @@ struct RegisterFile {
   unsigned Lanes;     ///< of the accumulator's dtype
 };
 RegisterFile getRegisterFile(llvm::StringRef Isa, mlir::Type AccType);
-/// What products of bytes leave to the tile: without vpdpbusd the halves of
-/// bytes take registers too.
-RegisterFile getByteRegisterFile(llvm::StringRef Isa, mlir::Type AccType);
-/// Whether an ISA has vpdpbusd.
-bool hasVnni(llvm::StringRef Isa);
+/// What products that take `Together` steps of K leave to the tile: where the
+/// ISA does not multiply them at once their parts take registers too.
+RegisterFile getPackedRegisterFile(llvm::StringRef Isa, mlir::Type AccType,
+                                   unsigned Together);
+/// Whether an ISA has an instruction for them: vpdpbusd (4), vdpbf16ps (2).
+bool multipliesTogether(llvm::StringRef Isa, unsigned Together);
 
 /// How many rows fit beside `Vectors` vectors of B and one splat of A.
 unsigned maxRows(const RegisterFile &Regs, unsigned Vectors);

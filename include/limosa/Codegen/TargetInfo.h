@@ -1,8 +1,8 @@
 //===- TargetInfo.h - What generated code may assume of the CPU -*- C++ -*-===//
 //
 // A target is an ISA level plus extras: "avx2" (x86-64-v3), "avx512"
-// (x86-64-v4), "avx2+vnni", "avx512+vnni", "avx512+vnni+bf16". Everything that
-// shapes code comes from this text, never from the machine that compiles, so
+// (x86-64-v4), "avx2+vnni", "avx512+vnni", "avx512+vnni+bf16",
+// "avx512+vnni+bf16+amx". Everything that shapes code comes from this text, never from the machine that compiles, so
 // that the same options give the same bytes anywhere.
 //
 //===----------------------------------------------------------------------===//
@@ -28,6 +28,7 @@ struct TargetInfo {
   bool HasAvx512 = false;
   bool HasVnni = false;        ///< vpdpbusd: u8 x i8 products summed in i32.
   bool HasBf16 = false;        ///< vdpbf16ps: bf16 products summed in f32.
+  bool HasAmx = false;         ///< tdpbf16ps: the same for tiles of 16 x 16.
   uint64_t L1Bytes = 32 << 10; ///< Data cache a core has at least.
   uint64_t L2Bytes = 1 << 20;  ///< Second-level cache a core has at least.
 

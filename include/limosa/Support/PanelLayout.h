@@ -8,7 +8,7 @@
 // at element p * PanelColumns * K, so only the last panel's end is padding.
 // Where products take several steps of K at once, `Together` of them lie side
 // by side in each column: [k / Together][columns][Together], with zeros behind
-// the innermost dimension of K.
+// the innermost dimension of K up to a multiple of `Together`, or of `Align`.
 //
 // Weights are packed once, when a model is compiled; what a `.lim` says about a
 // packed constant is this layout as text, from which the plain weights can be
@@ -41,6 +41,7 @@ struct PanelLayout {
   /// itself.
   int64_t Groups = 1;
   int64_t Together = 1;
+  int64_t Align = 1;  ///< 1, or a multiple of Together
   int64_t Offset = 0; ///< of the first element
   /// Outermost first.
   std::vector<Dim> Batch, K, Columns;
@@ -53,7 +54,9 @@ struct PanelLayout {
 
   int64_t columns() const; ///< of one group
   int64_t depth() const;   ///< product of K, the innermost one padded
-  int64_t batch() const;   ///< without groups
+  /// What the innermost dimension of K is padded to a multiple of.
+  int64_t padding() const { return Align > Together ? Align : Together; }
+  int64_t batch() const; ///< without groups
   /// Elements of one group: depth * columns rounded up to Lanes.
   int64_t groupElements() const;
 

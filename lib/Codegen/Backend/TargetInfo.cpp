@@ -2,6 +2,7 @@
 //------------------------------------------===//
 
 #include "limosa/Codegen/TargetInfo.h"
+#include "limosa/Support/TilePermission.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/TargetParser/Host.h"
@@ -13,7 +14,8 @@ namespace limosa {
 static Error unknownIsa(StringRef Isa) {
   return createStringError("unknown ISA '" + Isa +
                            "'; known: auto, avx2, avx2+vnni, avx512, "
-                           "avx512+vnni, avx512+vnni+bf16");
+                           "avx512+vnni, avx512+vnni+bf16, "
+                           "avx512+vnni+bf16+amx");
 }
 
 Expected<TargetInfo> getTargetInfo(StringRef Isa) {
@@ -46,6 +48,8 @@ Expected<TargetInfo> getTargetInfo(StringRef Isa) {
       Info.HasVnni = true;
     else if (Extra == "bf16" && Info.HasAvx512)
       Info.HasBf16 = true;
+    else if (Extra == "amx" && Info.HasBf16)
+      Info.HasAmx = true;
     else
       return unknownIsa(Isa);
   }
@@ -58,6 +62,11 @@ Expected<TargetInfo> getTargetInfo(StringRef Isa) {
   if (Info.HasBf16) {
     Info.Isa += "+bf16";
     Features.push_back("+avx512bf16");
+  }
+  if (Info.HasAmx) {
+    Info.Isa += "+amx";
+    Features.push_back("+amx-tile");
+    Features.push_back("+amx-bf16");
   }
   // Full-width vectors even where the tuned-for CPU would rather not.
   Features.push_back("-prefer-256-bit");
@@ -78,8 +87,11 @@ Expected<std::string> hostIsa() {
     std::string Isa = "avx512";
     if (Has.lookup("avx512vnni"))
       Isa += "+vnni";
-    if (Has.lookup("avx512vnni") && Has.lookup("avx512bf16"))
-      Isa += "+bf16";
+    if (!Has.lookup("avx512vnni") || !Has.lookup("avx512bf16"))
+      return Isa;
+    Isa += "+bf16";
+    if (Has.lookup("amx-tile") && Has.lookup("amx-bf16") && mayUseTiles())
+      Isa += "+amx";
     return Isa;
   }
   return std::string(Has.lookup("avxvnni") ? "avx2+vnni" : "avx2");

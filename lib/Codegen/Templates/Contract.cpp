@@ -11,6 +11,7 @@
 #include "Products.h"
 
 #include "ContractCopy.h"
+#include "TileProducts.h"
 #include "limosa/Codegen/Packing.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "llvm/ADT/STLExtras.h"
@@ -31,6 +32,8 @@ public:
     describe();
     prepareA();
     prepareB();
+    if (P.TileStep)
+      Tiles.emplace(KB, P.TileRows, P.TileStep);
     Value RowBlocks = KB.divisor(P.rowBlocks());
     Value ColumnBlocks = KB.divisor(P.columnBlocks());
     KB.forLoop(KB.tileBegin(), KB.tileEnd(), 1, KB.constant(-1),
@@ -42,6 +45,8 @@ public:
                  emitTile(RowBlock, ColumnBlock, M.eq(Outer, Carried[0]));
                  return {Outer};
                });
+    if (Tiles)
+      Tiles->release();
   }
 
 private:
@@ -87,6 +92,7 @@ private:
     Layout.PanelColumns = P.PanelColumns;
     Layout.Lanes = P.Regs.Lanes;
     Layout.Together = P.Together;
+    Layout.Align = P.AlignK;
     Layout.Offset = *P.B.View->Offset.constant();
     Layout.Batch = *panelDims(*P.B.View, BatchDims);
     Layout.K = *panelDims(*P.B.View, P.B.Contract);
@@ -141,6 +147,8 @@ private:
       KB.ifThen(negate(SameB), [&] { packB(); });
     if (P.A.Source == OperandSource::Scratch)
       packA();
+    if (Tiles)
+      return emitTiledRows();
 
     // Whole register tiles, then the rows that are left in the last block.
     auto Rows = [&](Value Row, unsigned Count) {
@@ -156,6 +164,29 @@ private:
         M.lt(KB.dim(P.M), M.add(BlockRow, KB.constant(blockRows() + 1)));
     forRowTail(M.mul(AllTiles, KB.constant(Tile.Rows)), KB.dim(P.M), IsLast,
                Rows);
+  }
+
+  void emitTiledRows() {
+    Value End = M.min(M.add(BlockRow, KB.constant(blockRows())), KB.dim(P.M));
+    Tiles->forRows(BlockRow, End, [&](Value Row, unsigned Count, Value Rows) {
+      forPanels(Panels, [&](Value Panel, ArrayRef<Value> Masks) {
+        MicroKernel Kernel = productAt(Row, 1, Panel, Masks);
+        TileProducts::Product Product{MemA,
+                                      MemB,
+                                      {},
+                                      KB.dim(rowStrideA()),
+                                      Kernel.OffsetB,
+                                      unsigned(Masks.size()),
+                                      Kernel.Loops};
+        for (unsigned T = 0; T < Count; ++T)
+          Product.OffsetsA.push_back(mulAdd(
+              Kernel.OffsetA, KB.constant(T * P.TileRows), rowStrideA()));
+        Tiles->multiply(Product);
+        KB.forLoop(KB.constant(0), Rows, 1, [&](Value R) {
+          finish(M.add(Row, R), 1, Panel, Masks, Tiles->sums(R, Masks.size()));
+        });
+      });
+    });
   }
 
   /// Rows that are too few for a copy of B: each element is multiplied where it
@@ -206,13 +237,23 @@ private:
     return elementTypeOf(O.V);
   }
 
+  DimExpr rowStrideA() const {
+    return P.A.Source == OperandSource::Scratch ? RowStrideA : P.A.FreeStride;
+  }
+
   void emitRegisterTile(Value Row, unsigned Rows, Value Panel,
+                        ArrayRef<Value> Masks) {
+    finish(Row, Rows, Panel, Masks,
+           emitMicroKernel(B, KB.loc(), productAt(Row, Rows, Panel, Masks)));
+  }
+
+  MicroKernel productAt(Value Row, unsigned Rows, Value Panel,
                         ArrayRef<Value> Masks) {
     MicroKernel Kernel;
     Kernel.Lanes = lanes();
     Kernel.AccType = P.AccType;
     Kernel.Together = P.Together;
-    Kernel.Vnni = hasVnni(KB.options().Isa);
+    Kernel.Native = multipliesTogether(KB.options().Isa, P.Together);
     Kernel.A = MemA;
     Kernel.B = MemB;
     Kernel.ElementA = elementIn(P.A);
@@ -220,7 +261,7 @@ private:
     Kernel.UnsignedA = P.A.Unsigned;
     Kernel.UnsignedB = P.B.Unsigned;
     bool CopyA = P.A.Source == OperandSource::Scratch;
-    DimExpr RowStride = CopyA ? RowStrideA : P.A.FreeStride;
+    DimExpr RowStride = rowStrideA();
     Kernel.OffsetA = M.add(
         OffsetA, M.mul(CopyA ? M.sub(Row, BlockRow) : Row, KB.dim(RowStride)));
     for (unsigned R = 0; R < Rows; ++R)
@@ -242,12 +283,13 @@ private:
     }
     if (P.Together > 1) {
       ReductionLoop &Inner = Kernel.Loops.back();
-      Inner.Extent = fold(DimExpr::ceilDiv(P.KLoops.back().Extent, P.Together));
+      Inner.Extent = fold(DimExpr::ceilDiv(P.KLoops.back().Extent, P.AlignK) *
+                          DimExpr(P.AlignK / P.Together));
       Inner.StrideA = B.getIndexAttr(P.Together);
       Inner.StrideB =
           B.getIndexAttr(int64_t(Masks.size()) * lanes() * P.Together);
     }
-    finish(Row, Rows, Panel, Masks, emitMicroKernel(B, KB.loc(), Kernel));
+    return Kernel;
   }
 
   /// The epilogue.
@@ -274,6 +316,7 @@ private:
   }
 
   int64_t PackedGroup = 0;
+  std::optional<TileProducts> Tiles;
 };
 
 } // namespace

@@ -2,6 +2,7 @@
 
 #include "ContractCopy.h"
 
+#include "PackedProducts.h"
 #include "PackingLoops.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -71,9 +72,13 @@ void ContractCopies::packA() {
       Lanes L{copyLanes(), Mask};
       Value V = Pull.pull(
           P.A.V, operandCoords(P.A, true, M.uniform(Row), Index{K, 1, {}}), L);
-      V = KB.broadcast(widenTo(KB, V, P.copiedType(), P.A.Unsigned),
-                       copyLanes());
+      V = KB.broadcast(toCopied(V, P.A.Unsigned), copyLanes());
       Value At = M.add(To, K);
+      if (Mask && P.Together == 2) {
+        Value Zero = KB.splat(B.getZeroAttr(P.copiedType()), V.getType());
+        V = arith::SelectOp::create(B, KB.loc(), Mask, V, Zero);
+        Mask = KB.firstLanes(M.sub(KB.dim(P.paddedK()), K), copyLanes());
+      }
       if (Mask)
         vector::MaskedStoreOp::create(B, KB.loc(), MemA, At, Mask, V);
       else
@@ -100,20 +105,9 @@ void ContractCopies::packB() {
     int64_t Width = Masks.size() * lanes();
     Value To = panelOffset(Panel);
     Value First = M.mul(Panel, KB.constant(panelColumns()));
+    if (P.Together > 1)
+      return packPanelTogether(To, First, Masks, Transposed, Columns.Stride);
     Value K = KB.dim(P.K), Begin = KB.constant(0);
-    if (P.Together > 1) {
-      Value Fours = M.divU(KB.dim(P.paddedK()), KB.constant(P.Together));
-      KB.forLoop(Begin, Fours, 1, [&](Value Four) {
-        for (unsigned V = 0; V < Masks.size(); ++V)
-          packFours(M.add(First, KB.constant(V * lanes())),
-                    M.mul(Four, KB.constant(P.Together)),
-                    M.add(To, M.mul(M.add(M.mul(Four, KB.constant(Width)),
-                                          KB.constant(V * lanes())),
-                                    KB.constant(P.Together))),
-                    Masks[V]);
-      });
-      return;
-    }
     if (Transposed) {
       Value Main = M.mul(M.divU(K, KB.constant(lanes())), KB.constant(lanes()));
       KB.forLoop(Begin, Main, lanes(), [&](Value At) {
@@ -184,7 +178,8 @@ Value ContractCopies::pullB(Value Column, Coords At, Value Mask) {
 Value ContractCopies::elementOfA(Value Row, Value Step, const Coords &AtK) {
   if (P.A.Source == OperandSource::Scratch) {
     Value At = mulAdd(Step, M.sub(Row, BlockRow), RowStrideA);
-    return memref::LoadOp::create(B, KB.loc(), MemA, At);
+    Value V = memref::LoadOp::create(B, KB.loc(), MemA, At);
+    return P.Together == 2 ? KB.toRegister(V, B.getBF16Type()) : V;
   }
   Value At = mulAdd(OffsetA, Row, P.A.FreeStride);
   for (auto [DimA, DimB] : llvm::zip_equal(P.A.Contract, P.B.Contract))
@@ -193,10 +188,47 @@ Value ContractCopies::elementOfA(Value Row, Value Step, const Coords &AtK) {
   return widenTo(KB, KB.load(In, M.uniform(At), {}), P.AccType, P.A.Unsigned);
 }
 
-/// Four bytes of K from each of a vector of columns; zeros behind the last K.
-void ContractCopies::packFours(Value Column, Value K, Value To, Value Mask) {
+/// An element as copies hold it.
+Value ContractCopies::toCopied(Value V, bool Unsigned) {
+  return P.Together == 2 ? KB.toMemory(V, B.getBF16Type())
+                         : widenTo(KB, V, P.copiedType(), Unsigned);
+}
+
+/// A panel whose steps of K lie together.
+void ContractCopies::packPanelTogether(Value To, Value First,
+                                       ArrayRef<Value> Masks, bool Transposed,
+                                       const DimExpr &ColumnStride) {
+  int64_t Width = Masks.size() * lanes();
+  Value Begin = KB.constant(0);
+  if (Transposed && P.Together == 2) {
+    // Neighbours along K are pairs already: words are turned.
+    Value Step = KB.constant(copyLanes());
+    Value Main = M.mul(M.divU(KB.dim(P.K), Step), Step);
+    KB.forLoop(Begin, Main, copyLanes(), [&](Value At) {
+      for (unsigned V = 0; V < Masks.size(); ++V)
+        packSquare(M.add(First, KB.constant(V * lanes())), ColumnStride, At,
+                   M.add(To, KB.constant(V * copyLanes())), Width);
+    });
+    Begin = M.divU(Main, KB.constant(P.Together));
+  }
+  Value Words = M.divU(KB.dim(P.paddedK()), KB.constant(P.Together));
+  KB.forLoop(Begin, Words, 1, [&](Value Word) {
+    for (unsigned V = 0; V < Masks.size(); ++V)
+      packTogether(M.add(First, KB.constant(V * lanes())),
+                   M.mul(Word, KB.constant(P.Together)),
+                   M.add(To, M.mul(M.add(M.mul(Word, KB.constant(Width)),
+                                         KB.constant(V * lanes())),
+                                   KB.constant(P.Together))),
+                   Masks[V]);
+  });
+}
+
+/// The steps of K that lie together from each of a vector of columns; zeros
+/// behind the last K.
+void ContractCopies::packTogether(Value Column, Value K, Value To, Value Mask) {
   auto Words = VectorType::get({int64_t(lanes())}, B.getI32Type());
-  bool Whole = DimExpr::mod(P.K, P.Together).isConstant(0);
+  unsigned Bits = P.copiedType().getIntOrFloatBitWidth();
+  bool Whole = DimExpr::mod(P.K, P.AlignK).isConstant(0);
   Value Sum;
   for (unsigned T = 0; T < P.Together; ++T) {
     Value At = M.add(K, KB.constant(T));
@@ -206,7 +238,8 @@ void ContractCopies::packFours(Value Column, Value K, Value To, Value Mask) {
     Value V = Pull.pull(
         P.B.V, operandCoords(P.B, false, Index{Column, 1, {}}, M.uniform(At)),
         Lanes{lanes(), Mask});
-    V = arith::ExtUIOp::create(B, KB.loc(), Words, KB.broadcast(V, lanes()));
+    V = KB.broadcast(toCopied(V, P.B.Unsigned), lanes());
+    V = arith::ExtUIOp::create(B, KB.loc(), Words, V);
     if (!Whole)
       V = arith::SelectOp::create(B, KB.loc(), Inside, V,
                                   KB.splat(B.getI32IntegerAttr(0), Words));
@@ -214,12 +247,12 @@ void ContractCopies::packFours(Value Column, Value K, Value To, Value Mask) {
       Sum = V;
       continue;
     }
-    Value Shift = KB.splat(B.getI32IntegerAttr(8 * T), Words);
+    Value Shift = KB.splat(B.getI32IntegerAttr(Bits * T), Words);
     V = arith::ShLIOp::create(B, KB.loc(), V, Shift);
     Sum = arith::OrIOp::create(B, KB.loc(), Sum, V);
   }
-  auto Bytes = VectorType::get({int64_t(copyLanes())}, B.getI8Type());
-  Sum = vector::BitCastOp::create(B, KB.loc(), Bytes, Sum);
+  auto Copied = VectorType::get({int64_t(copyLanes())}, P.copiedType());
+  Sum = vector::BitCastOp::create(B, KB.loc(), Copied, Sum);
   vector::StoreOp::create(B, KB.loc(), Sum, MemB, To);
 }
 
@@ -230,18 +263,25 @@ void ContractCopies::packSquare(Value Column, const DimExpr &Stride, Value K,
   const TensorView &In = KB.input(P.B.View->Argument.getArgNumber());
   Value Base = M.add(baseOf(P.B, false), K);
   Value Last = M.sub(KB.dim(P.N), KB.constant(1));
+  auto Words = VectorType::get({int64_t(lanes())}, B.getI32Type());
+  auto Copied = VectorType::get({int64_t(copyLanes())}, P.copiedType());
   SmallVector<Value> Rows;
   for (unsigned R = 0; R < lanes(); ++R) {
     Value C = M.min(M.add(Column, KB.constant(R)), Last);
     Value At = M.add(Base, M.mul(C, KB.dim(Stride)));
-    Rows.push_back(widenTo(KB,
-                           KB.load(In, Index{At, 1, {}}, Lanes{lanes(), {}}),
-                           P.AccType, false));
+    Value V =
+        toCopied(KB.load(In, Index{At, 1, {}}, Lanes{copyLanes(), {}}), false);
+    if (P.Together > 1)
+      V = vector::BitCastOp::create(B, KB.loc(), Words, V);
+    Rows.push_back(V);
   }
   Rows = transposeSquare(KB, Rows);
   for (unsigned R = 0; R < lanes(); ++R) {
-    Value At = M.mul(M.add(K, KB.constant(R)), KB.constant(Width));
-    vector::StoreOp::create(B, KB.loc(), Rows[R], MemB, M.add(To, At));
+    Value V = Rows[R];
+    if (P.Together > 1)
+      V = vector::BitCastOp::create(B, KB.loc(), Copied, V);
+    Value At = M.mul(M.add(K, KB.constant(R * P.Together)), KB.constant(Width));
+    vector::StoreOp::create(B, KB.loc(), V, MemB, M.add(To, At));
   }
 }
 

@@ -25,8 +25,9 @@ protected:
 
   int64_t blockRows() const { return P.RowTiles * P.Tile.Rows; }
 
-  /// The block's rows of A, K along the lanes. What pads K may be anything: it
-  /// meets zeros of B.
+  /// The block's rows of A, K along the lanes. What pads K of integers may be
+  /// anything: it meets zeros of B. Floats are padded with zeros, as there is
+  /// no telling that the memory holds numbers.
   void packA();
   /// The block's panels of B.
   void packB();
@@ -74,7 +75,10 @@ private:
                        const Index &K);
   void forVectorsOfK(llvm::function_ref<void(Value, Value)> Body);
   unsigned copyLanes() const { return lanes() * P.Together; }
-  void packFours(Value Column, Value K, Value To, Value Mask);
+  Value toCopied(Value V, bool Unsigned);
+  void packTogether(Value Column, Value K, Value To, Value Mask);
+  void packPanelTogether(Value To, Value First, llvm::ArrayRef<Value> Masks,
+                         bool Transposed, const DimExpr &ColumnStride);
   void packSquare(Value Column, const DimExpr &Stride, Value K, Value To,
                   int64_t Width);
 };

@@ -2,8 +2,9 @@
 
 #include "ContractPlan.h"
 
-#include "ByteProducts.h"
+#include "PackedProducts.h"
 #include "ProductEmitter.h"
+#include "TileProducts.h"
 #include "limosa/Codegen/Packing.h"
 #include "llvm/ADT/STLExtras.h"
 
@@ -43,8 +44,8 @@ private:
     P.Regs = getRegisterFile(Options.Isa, P.AccType);
   }
 
-  /// Bytes go by fours, which must not reach from one dimension of K into the
-  /// next.
+  /// Bytes go by fours and bf16 by pairs, which must not reach from one
+  /// dimension of K into the next.
   void setTogether() {
     unsigned Together =
         elementsTogether(elementTypeOf(P.A.V), elementTypeOf(P.B.V), P.AccType);
@@ -54,8 +55,18 @@ private:
     if (Together == 1 || P.A.Contract.empty() ||
         (!Outer.isConstant(1) && !innerKIsMultipleOf(Together)))
       return;
-    P.Together = Together;
-    P.Regs = getByteRegisterFile(Options.Isa, P.AccType);
+    P.Together = P.AlignK = Together;
+    P.Regs = getPackedRegisterFile(Options.Isa, P.AccType, Together);
+    if (Together == 2 && hasTiles(Options.Isa))
+      setTiles(Outer.isConstant(1));
+  }
+
+  /// K in whole steps of tiles; otherwise, if it is one dimension, padded.
+  void setTiles(bool OneDim) {
+    if (auto Inner = getDim(P.A.V.getType(), P.A.Contract.back()).constant())
+      P.TileStep = tileStep(*Inner);
+    if (P.TileStep == 0 && OneDim)
+      P.TileStep = P.AlignK = TileProducts::MaxStep;
   }
 
   bool innerKIsMultipleOf(unsigned Count) const {
@@ -66,7 +77,7 @@ private:
   bool readsInPlace(const ProductOperand &A) const {
     return A.View && (P.Together == 1 ||
                       (A.View->Dims[A.Contract.back()].Stride.isConstant(1) &&
-                       innerKIsMultipleOf(P.Together)));
+                       innerKIsMultipleOf(P.AlignK)));
   }
 
   void setOperand(ProductOperand &O, Value V, ArrayRef<int64_t> Batch,
@@ -216,6 +227,11 @@ private:
                    (!Stride || (*Stride * Bytes) % 2048 == 0);
     auto M = P.M.constant(), N = P.N.constant();
     P.Tile = chooseTile(P.Regs, M, N, Aliases ? 8 : 16);
+    if (P.TileStep) {
+      P.TileRows = tileRows(M);
+      P.Tile = {unsigned(2 * P.TileRows),
+                N && *N <= TileProducts::Lanes ? 1u : 2u};
+    }
     P.PanelColumns = int64_t(P.Tile.Vectors) * P.Regs.Lanes;
 
     int64_t K = std::max<int64_t>(P.K.constant().value_or(512), 1);
@@ -235,8 +251,9 @@ private:
       int64_t Blocks = (AllPanels + P.Panels - 1) / P.Panels;
       P.Panels = std::max<int64_t>((AllPanels + Blocks - 1) / Blocks, 1);
     }
+    int64_t Speed = P.TileStep ? TileProducts::Speed : P.Together;
     int64_t Work = std::max<int64_t>(
-        K * P.Panels * P.PanelColumns * P.Tile.Rows / P.Together, 1);
+        K * P.Panels * P.PanelColumns * P.Tile.Rows / Speed, 1);
     P.RowTiles = std::clamp<int64_t>(TileWork / Work, 1, AllRowTiles);
     // Copying B pays off over many rows.
     if (P.B.Source == OperandSource::Scratch)
@@ -256,10 +273,10 @@ private:
 } // namespace
 
 DimExpr ContractPlan::paddedK() const {
-  return DimExpr::ceilDiv(K, Together) * DimExpr(Together);
+  return DimExpr::ceilDiv(K, AlignK) * DimExpr(AlignK);
 }
 Type ContractPlan::copiedType() const {
-  return Together > 1 ? IntegerType::get(AccType.getContext(), 8) : AccType;
+  return Together > 1 ? packedType(AccType.getContext(), Together) : AccType;
 }
 DimExpr ContractPlan::batchCount() const {
   DimExpr Count = 1;

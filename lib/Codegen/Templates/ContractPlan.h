@@ -60,6 +60,11 @@ struct ContractPlan {
   /// Steps of K that products take at once, see MicroKernel; panels and copies
   /// have whole ones.
   unsigned Together = 1;
+  /// What K of panels and copies is padded to a multiple of.
+  int64_t AlignK = 1;
+  /// Multiplied in AMX tiles, see TileProducts: steps of K and rows of a tile.
+  /// A register tile then is two tiles high.
+  int64_t TileStep = 0, TileRows = 0;
   RegisterFile Regs{};
   TileShape Tile{};
   /// B is computed, and for at most FewRows rows at once not worth a copy.

@@ -8,7 +8,9 @@
 
 #include "ConvCopy.h"
 #include "Products.h"
+#include "TileProducts.h"
 #include "limosa/Codegen/Packing.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "llvm/ADT/STLExtras.h"
 
@@ -29,6 +31,10 @@ public:
   void emit() {
     describe();
     prepare();
+    for (unsigned D : {Z, Y, X})
+      Window[D] = allTaps(D);
+    if (P.TileRows)
+      Tiles.emplace(KB, P.TileRows, stepOfTiles());
     Value Blocks = KB.divisor(P.pixelBlocks());
     Value Planes = KB.divisor(P.planes());
     Value Images = KB.divisor(P.Batch);
@@ -43,6 +49,8 @@ public:
                  emitTile(Block, Columns, M.eq(Columns, Carried[0]));
                  return {Columns};
                });
+    if (Tiles)
+      Tiles->release();
   }
 
 private:
@@ -133,6 +141,11 @@ private:
                       KB.constant(GroupElements));
       clipTaps(Z, Plane, KB.constant(1));
       clipTaps(Y, FirstY, KB.constant(P.BlockLines));
+      if (Tiles) {
+        enterChunk(Channel);
+        emitTiles();
+        return;
+      }
       if (P.chunks() == 1) {
         enterChunk(Channel);
         forTiles([&](const RegisterTile &T) { finish(T, accumulate(T, {})); });
@@ -293,12 +306,17 @@ private:
   }
 
   SmallVector<Value> accumulate(const RegisterTile &T, ArrayRef<Value> Init) {
-    MicroKernel Kernel;
+    MicroKernel Kernel = productAt(T);
     Kernel.Init.assign(Init.begin(), Init.end());
+    return emitMicroKernel(B, KB.loc(), Kernel);
+  }
+
+  MicroKernel productAt(const RegisterTile &T) {
+    MicroKernel Kernel;
     Kernel.Lanes = lanes();
     Kernel.AccType = P.AccType;
     Kernel.Together = P.Together;
-    Kernel.Vnni = hasVnni(KB.options().Isa);
+    Kernel.Native = multipliesTogether(KB.options().Isa, P.Together);
     Kernel.A = MemA;
     Kernel.B = MemB;
     Kernel.ElementA = P.Copy ? P.copiedType() : elementTypeOf(Op.getInput());
@@ -321,7 +339,56 @@ private:
                 M.mul(FirstChannel, KB.constant(P.windowPositions() * Width)));
     for (unsigned V = 0; V < T.Masks.size(); ++V)
       Kernel.VectorOffsets.push_back(B.getIndexAttr(V * lanes() * P.Together));
-    return emitMicroKernel(B, KB.loc(), Kernel);
+    return Kernel;
+  }
+
+  /// The innermost reduction is as long as tiles need it whatever the tile.
+  int64_t stepOfTiles() {
+    auto Pairs =
+        getConstantIntValue(reductionOver(lanes()).Loops.back().Extent);
+    return tileStep(*Pairs * int64_t(P.Together), /*Least=*/2);
+  }
+
+  /// Where the window of a tile's first pixel begins.
+  Value tileAddress(Value Row, const DimExpr &Pitch) {
+    if (P.Order != PixelOrder::Lines || P.BlockLines == 1)
+      return M.mul(Row, KB.dim(Pitch));
+    const Axis &AY = P.Axes[Y];
+    return lineOffset(Row, AY.Pitch * DimExpr(AY.Stride), Pitch);
+  }
+
+  /// The block by way of AMX tiles: runs of pixels of one line.
+  void emitTiles() {
+    Value Begin = M.mul(FirstTile, KB.constant(Tile.Rows)), End = TotalRows;
+    if (P.Order == PixelOrder::Linear)
+      End = M.min(End, M.add(Begin, KB.constant(P.BlockLines * Tile.Rows)));
+    DimExpr Pitch = P.Axes[X].Pitch;
+    if (P.Order != PixelOrder::Linear)
+      Pitch = Pitch * DimExpr(P.Axes[X].Stride);
+    forPhases([&] {
+      Tiles->forRows(Begin, End, [&](Value Row, unsigned Count, Value Rows) {
+        SmallVector<Value, 2> First;
+        for (unsigned T = 0; T < Count; ++T)
+          First.push_back(
+              tileAddress(M.add(Row, KB.constant(T * P.TileRows)), Pitch));
+        Address = {KB.constant(0), {B.getIndexAttr(0)}};
+        clipTaps(X, M.add(FirstX, Row), KB.constant(Count * P.TileRows));
+        forPanels(Panels, [&](Value Panel, ArrayRef<Value> Masks) {
+          MicroKernel Kernel = productAt({Row, 1, Panel, Masks});
+          TileProducts::Product Product{
+              MemA,          MemB,           {},
+              KB.dim(Pitch), Kernel.OffsetB, unsigned(Masks.size()),
+              Kernel.Loops};
+          for (Value At : First)
+            Product.OffsetsA.push_back(M.add(Kernel.OffsetA, At));
+          Tiles->multiply(Product);
+          KB.forLoop(KB.constant(0), Rows, 1, [&](Value R) {
+            finish({M.add(Row, R), 1, Panel, Masks},
+                   Tiles->sums(R, Masks.size()));
+          });
+        });
+      });
+    });
   }
 
   /// Calls `Body` with the place of each vector of the tile's partial sums.
@@ -468,6 +535,7 @@ private:
   Value FirstChannel; ///< of the chunk, in its group
   RowAddress Address; ///< of the register tile
   Value MemSums;
+  std::optional<TileProducts> Tiles;
 };
 
 } // namespace

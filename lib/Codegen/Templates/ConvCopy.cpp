@@ -84,7 +84,9 @@ void ConvCopies::copyLine(Value Inside, Value InZ, Value InY, Value PosX,
   Hi = M.max(M.select(Inside, Hi, Lo), Lo);
   auto PlaceOf = [&](Value I) { return M.sub(M.mul(I, Dilation), PosX); };
   Value Pitch = KB.dim(AX.Pitch);
-  if (AX.InDilation == 1) {
+  // A channel that pads bf16 meets zeros of the filter, but has to be a number.
+  bool Pads = P.Together == 2 && P.ChunkChannels % P.Together != 0;
+  if (AX.InDilation == 1 && !Pads) {
     // Lo may lie beyond the line when the whole line is padding.
     Value First = M.min(M.max(PlaceOf(Lo), Zero), All);
     Value Last = M.min(M.max(PlaceOf(Hi), First), All);
@@ -113,7 +115,7 @@ void ConvCopies::copyPixels(Value Lo, Value Hi, Value InZ, Value InY,
   };
   auto PullAt = [&](const Coords &At, Value Mask) {
     Value V = Pull.pull(Op.getInput(), At, Lanes{copyLanes(), Mask});
-    return KB.broadcast(widenTo(KB, V, P.copiedType(), UnsignedA), copyLanes());
+    return KB.broadcast(toCopied(V), copyLanes());
   };
   const Axis &AX = P.Axes[X];
   int64_t Channels = P.ChunkChannels;
@@ -129,8 +131,7 @@ void ConvCopies::copyPixels(Value Lo, Value Hi, Value InZ, Value InY,
     forVectors(Count, [&](Value I, Value Mask) {
       Value V =
           KB.load(In, Index{M.add(From, I), 1, {}}, Lanes{copyLanes(), Mask});
-      storeTo(MemA, widenTo(KB, V, P.copiedType(), UnsignedA), M.add(To, I),
-              Mask);
+      storeTo(MemA, toCopied(V), M.add(To, I), Mask);
     });
     return;
   }
@@ -169,6 +170,11 @@ Value ConvCopies::viewOffset(Value InZ, Value InY) {
   if (P.Axes[Y].Dim)
     At = mulAdd(At, InY, P.View->Dims[*P.Axes[Y].Dim].Stride);
   return At;
+}
+
+Value ConvCopies::toCopied(Value V) {
+  return P.Together == 2 ? KB.toMemory(V, B.getBF16Type())
+                         : widenTo(KB, V, P.copiedType(), UnsignedA);
 }
 
 void ConvCopies::storeTo(Value Memory, Value V, Value At, Value Mask) {

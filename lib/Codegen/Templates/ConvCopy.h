@@ -46,6 +46,8 @@ private:
   unsigned copyLanes() const { return lanes() * P.Together; }
   void fillZeros(Value To, Value Count);
   Value viewOffset(Value InZ, Value InY);
+  /// An element as the copy holds it.
+  Value toCopied(Value V);
   void storeTo(Value Memory, Value V, Value At, Value Mask);
   void forVectors(Value Count, llvm::function_ref<void(Value, Value)> Body);
 };

@@ -2,8 +2,9 @@
 
 #include "ConvPlan.h"
 
-#include "ByteProducts.h"
+#include "PackedProducts.h"
 #include "ProductEmitter.h"
+#include "TileProducts.h"
 #include "limosa/Codegen/Packing.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
@@ -49,12 +50,11 @@ private:
     P.AccType = accumulatorType(Result);
     auto Filter = getStridedView(Op.getFilter());
     P.PackedFilter = Filter && isPackable(Kernel.Func, *Filter);
-    // Filters packed at run time are not packed by fours.
+    // Filters packed at run time are not packed by fours or pairs.
     if (P.PackedFilter)
       P.Together = elementsTogether(elementTypeOf(Op.getInput()),
                                     elementTypeOf(Op.getFilter()), P.AccType);
-    P.Regs = P.Together > 1 ? getByteRegisterFile(Options.Isa, P.AccType)
-                            : getRegisterFile(Options.Isa, P.AccType);
+    P.Regs = getPackedRegisterFile(Options.Isa, P.AccType, P.Together);
   }
 
   void setAxes(RankedTensorType Filter) {
@@ -127,9 +127,32 @@ private:
         Width && *Width <= MaxLine ? PixelOrder::Lines : PixelOrder::Segment;
   }
 
+  /// Whether AMX tiles have enough neighbours in K.
+  bool fitsTiles() const {
+    if (P.Together != 2 || !hasTiles(Options.Isa) ||
+        P.Regs.Lanes != unsigned(TileProducts::Lanes))
+      return false;
+    // The positions of a line merge with the channels.
+    int64_t Run = llvm::alignTo(P.GroupChannels, P.Together);
+    const ConvPlan::Axis &X = P.Axes[ConvPlan::X];
+    bool Merge = P.Groups == 1 && X.Dilation == 1 && X.Phases == 1;
+    return tileStep(Run) || (Merge && tileStep(Run * X.Window));
+  }
+
+  /// Pixels of a tile of A in blocks of `Lines` lines; 0: they would have to
+  /// reach from one line into the next.
+  int64_t rowsOfTiles(int64_t Lines) const {
+    int64_t Width = *P.Axes[ConvPlan::X].Out.constant();
+    int64_t Rows = tileRows(Width);
+    return Lines == 1 || Width % Rows == 0 ? Rows : 0;
+  }
+
   /// Multiply-add cycles of a register-tiled block of pixels, one step of K.
   double blockCost(int64_t Pixels, TileShape T) const {
     int64_t PC = int64_t(T.Vectors) * P.Regs.Lanes;
+    if (P.TileRows)
+      return double(Pixels) * llvm::divideCeil(P.GroupColumns, PC) * T.Vectors /
+             TileProducts::Speed;
     auto Rows = [&](unsigned Vectors) {
       double Cost = Pixels / T.Rows * tileCost(P.Regs, T.Rows, Vectors);
       if (Pixels % T.Rows)
@@ -157,7 +180,7 @@ private:
           llvm::divideCeil(P.Groups, llvm::divideCeil(P.Groups, P.BlockGroups));
       return;
     }
-    if (PanelBytes > BlockBytes)
+    if (PanelBytes > BlockBytes && !P.TileRows)
       PanelBytes /= chooseChunks(PanelBytes);
     P.Panels = std::clamp<int64_t>(BlockBytes / PanelBytes, 1, All);
     P.Panels = llvm::divideCeil(All, llvm::divideCeil(All, P.Panels));
@@ -178,8 +201,9 @@ private:
   }
 
   void chooseTiles() {
+    bool Tiles = fitsTiles();
     if (P.Order == PixelOrder::Lines)
-      return chooseLines();
+      return chooseLines(Tiles);
     std::optional<int64_t> Pixels = P.imagePixels().constant();
     int64_t Bytes = P.copiedBytes();
     bool Linear = P.Order == PixelOrder::Linear;
@@ -187,6 +211,8 @@ private:
     bool Aliases = Linear && (!Pitch || *Pitch * Bytes % 2048 == 0);
     P.Tile = chooseTile(P.Regs, Linear ? Pixels : std::nullopt, P.GroupColumns,
                         Aliases ? 8 : 16);
+    if (Tiles)
+      setTiles(tileRows(Linear ? Pixels : std::nullopt));
     chooseColumns();
     if (!Linear) {
       P.BlockWidth = llvm::alignTo(SegmentPixels, P.Tile.Rows);
@@ -194,11 +220,19 @@ private:
     }
     int64_t All =
         Pixels ? std::max<int64_t>(*Pixels / P.Tile.Rows, 1) : INT64_MAX;
-    int64_t Work = P.depth() / P.Together * P.Panels * P.panelColumns() *
-                   P.Tile.Rows * P.BlockGroups;
+    int64_t Speed = P.TileRows ? TileProducts::Speed : P.Together;
+    int64_t Work = std::max<int64_t>(P.depth() * P.Panels * P.panelColumns() *
+                                         P.Tile.Rows * P.BlockGroups / Speed,
+                                     1);
     P.BlockLines = std::clamp<int64_t>(TileWork / Work, 1, All);
     if (Pixels)
       P.BlockLines = evenShare(All, P.BlockLines);
+  }
+
+  void setTiles(int64_t Rows) {
+    P.TileRows = Rows;
+    P.Tile = {unsigned(2 * Rows),
+              P.GroupColumns <= TileProducts::Lanes ? 1u : 2u};
   }
 
   /// The number of tiles per block nearest to `Wanted` that gives each worker
@@ -213,13 +247,16 @@ private:
 
   /// Lines of known width: the tile and block height with the earliest end for
   /// the slowest worker.
-  void chooseLines() {
+  void chooseLines(bool Tiles) {
     auto &[Z, Y, X] = P.Axes;
     int64_t Width = *X.Out.constant();
     std::optional<int64_t> Height = Y.Out.constant();
     ConvPlan Best;
     double BestCost = 0;
-    for (unsigned Vectors : {4u, 3u, 2u, 1u})
+    SmallVector<unsigned> Widths = {4, 3, 2, 1};
+    if (Tiles)
+      Widths = {2};
+    for (unsigned Vectors : Widths)
       for (int64_t Lines = 1;
            Lines <= std::min<int64_t>(MaxBlockLines, Height.value_or(8));
            ++Lines) {
@@ -228,12 +265,16 @@ private:
         unsigned Rows =
             llvm::divideCeil(Pixels, llvm::divideCeil(Pixels, Most));
         P.Tile = {Rows, Vectors};
+        if (Tiles && rowsOfTiles(Lines) == 0)
+          continue;
+        if (Tiles)
+          setTiles(rowsOfTiles(Lines));
         P.BlockLines = Lines;
         chooseColumns();
         double Cost = double(P.depth()) / P.Together * P.Groups *
                       blockCost(Pixels, P.Tile);
         // Offsets of rows that do not divide lines are not constants.
-        if (Width % Rows != 0 && Rows % Width != 0 && Lines != 1)
+        if (Width % Rows != 0 && Rows % Width != 0 && Lines != 1 && !Tiles)
           Cost *= 1.03;
         double Blocks = Height ? llvm::divideCeil(*Height, Lines) : 16;
         if (P.Copy)
@@ -333,7 +374,7 @@ bool ConvPlan::clipsWindow(unsigned D) const {
 }
 
 Type ConvPlan::copiedType() const {
-  return Together > 1 ? IntegerType::get(AccType.getContext(), 8) : AccType;
+  return Together > 1 ? packedType(AccType.getContext(), Together) : AccType;
 }
 
 int64_t ConvPlan::columnBlocks() const {

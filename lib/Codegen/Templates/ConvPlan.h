@@ -90,6 +90,9 @@ struct ConvPlan {
   /// Channels that products take at once, see MicroKernel. Copies and panels
   /// have whole ones.
   unsigned Together = 1;
+  /// Multiplied in AMX tiles (TileProducts) with this many pixels of one line.
+  /// A register tile then is two tiles high.
+  int64_t TileRows = 0;
   RegisterFile Regs{};
   TileShape Tile{};
   PixelOrder Order = PixelOrder::Lines;

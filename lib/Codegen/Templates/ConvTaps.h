@@ -53,8 +53,9 @@ protected:
   Taps Window[3];
   Value Phase[3]; ///< null: there is one
 
-private:
   Taps allTaps(unsigned D);
+
+private:
   Taps phaseTaps(unsigned D);
 };
 

@@ -2,7 +2,7 @@
 
 #include "limosa/Codegen/MicroKernel.h"
 
-#include "ByteProducts.h"
+#include "PackedProducts.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -102,7 +102,7 @@ private:
 
   Value splatA(Value Offset) {
     if (Kernel.Together > 1)
-      return splatBytes(B, Loc, Kernel.A, Offset, Kernel.Lanes);
+      return splatPacked(B, Loc, Kernel.A, Offset, Kernel.Lanes);
     Value Element = widen(memref::LoadOp::create(B, Loc, Kernel.A, Offset),
                           Kernel.ElementA, Kernel.UnsignedA);
     return vector::BroadcastOp::create(B, Loc, AccVector, Element);
@@ -141,8 +141,8 @@ private:
 
   Value multiplyAdd(Value L, Value R, Value Acc) {
     if (Kernel.Together > 1)
-      return addByteProducts(B, Loc, Acc, Kernel.UnsignedA ? L : R,
-                             Kernel.UnsignedA ? R : L, Kernel.Vnni);
+      return addPackedProducts(B, Loc, Acc, Kernel.UnsignedB ? R : L,
+                               Kernel.UnsignedB ? L : R, Kernel.Native);
     if (isa<FloatType>(Kernel.AccType))
       return vector::FMAOp::create(B, Loc, L, R, Acc);
     return arith::AddIOp::create(B, Loc, arith::MulIOp::create(B, Loc, L, R),
@@ -202,15 +202,6 @@ RegisterFile getRegisterFile(StringRef Isa, Type AccType) {
   bool Wide = Isa.starts_with("avx512");
   unsigned Bytes = Wide ? 64 : 32;
   return {Wide ? 32u : 16u, Bytes * 8 / AccType.getIntOrFloatBitWidth()};
-}
-
-bool hasVnni(StringRef Isa) { return Isa.contains("+vnni"); }
-
-RegisterFile getByteRegisterFile(StringRef Isa, Type AccType) {
-  RegisterFile Regs = getRegisterFile(Isa, AccType);
-  if (!hasVnni(Isa))
-    Regs.Registers -= 5;
-  return Regs;
 }
 
 unsigned maxRows(const RegisterFile &Regs, unsigned Vectors) {

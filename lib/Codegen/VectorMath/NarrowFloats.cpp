@@ -53,6 +53,11 @@ struct ExpandTruncate : OpRewritePattern<arith::TruncFOp> {
     if (!(To.isBF16() && (From.isF32() || FromWide)) &&
         !(To.isF16() && FromWide))
       return failure();
+    // The machine's own instruction will do where denormals may be flushed.
+    if (!FromWide && bitEnumContainsAll(
+                         Op.getFastmath().value_or(arith::FastMathFlags::none),
+                         arith::FastMathFlags::afn))
+      return failure();
     MathEmitter M(Rewriter, Op.getLoc(), Op.getIn());
     Value X = FromWide ? roundToOdd(M, Op.getIn()) : Op.getIn();
     Rewriter.replaceOp(Op, To.isBF16() ? truncateToBf16(M, X)

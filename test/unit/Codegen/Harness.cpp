@@ -89,6 +89,7 @@ int32_t LoadedImage::run(StringRef Name, ArrayRef<int64_t> Scalars,
   if (!Kernel)
     return -1;
   void *Scratch = std::aligned_alloc(64, alignTo(ScratchBytes + 1, 64));
+  std::memset(Scratch, 0xff, ScratchBytes); // no number of any type
   LimosaKernelContext Context = {sizeof(Context), Scratch, 0, MathTable};
   int32_t Status = Kernel(&Context, Scalars.data(), Buffers.data(), Begin, End);
   std::free(Scratch);

@@ -5,6 +5,7 @@
 #include "limosa/IR/Symbols.h"
 #include "mlir/IR/Verifier.h"
 #include <cstdlib>
+#include <cstring>
 #include <gtest/gtest.h>
 
 using namespace mlir;
@@ -128,6 +129,8 @@ bool KernelFixture::prepare(ArrayRef<const void *> Inputs,
   Grid = *GridValue;
   Scratch.reset(std::aligned_alloc(64, llvm::alignTo(*ScratchBytes + 64, 64)),
                 std::free);
+  // No number of any type: kernels must not rely on what they did not write.
+  std::memset(Scratch.get(), 0xff, *ScratchBytes);
   return true;
 }
 

@@ -88,6 +88,28 @@ TEST(PanelLayout, PutsStepsOfKTogether) {
   EXPECT_EQ(Parsed->toString(), L.toString());
 }
 
+TEST(PanelLayout, PadsKFurther) {
+  PanelLayout L;
+  L.PanelColumns = L.Lanes = 8;
+  L.Together = 2;
+  L.Align = 6;
+  L.K = {{7, 8}};
+  L.Columns = {{8, 1}};
+  std::vector<uint8_t> Plain(56 * 2, 1);
+  auto Packed = L.pack(2, Plain);
+  ASSERT_TRUE(Packed);
+  ASSERT_EQ(Packed->size(), 2u * 8 * 12);
+  EXPECT_EQ((*Packed)[2 * 6 * 8], 1);       // step 6, column 0
+  EXPECT_EQ((*Packed)[2 * (6 * 8 + 1)], 0); // step 7
+  EXPECT_EQ(Packed->back(), 0);
+  EXPECT_EQ(L.unpack(2, Plain.size(), *Packed), Plain);
+  auto Parsed = PanelLayout::parse(L.toString());
+  ASSERT_TRUE(Parsed);
+  EXPECT_EQ(Parsed->Align, 6);
+  EXPECT_FALSE(
+      PanelLayout::parse("panel nr=8 vl=8 t=2 a=3 g=1 o=0 b= k=1:1 n=1:1"));
+}
+
 TEST(PanelLayout, RefusesSizesThatDoNotFit) {
   PanelLayout L;
   L.PanelColumns = L.Lanes = 16;
