@@ -45,11 +45,21 @@ struct SinkReshapesPass
   }
 };
 
+struct UseBf16Pass : public PassWrapper<UseBf16Pass, OperationPass<ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(UseBf16Pass)
+  StringRef getArgument() const override { return "limosa-use-bf16"; }
+  StringRef getDescription() const override {
+    return "Store weights and values between kernels as bf16";
+  }
+  void runOnOperation() override { useBf16(getOperation()); }
+};
+
 } // namespace
 
 void registerDispatchPasses() {
   PassRegistration<FormKernelsPass>();
   PassRegistration<SinkReshapesPass>();
+  PassRegistration<UseBf16Pass>();
 }
 
 } // namespace limosa

@@ -61,6 +61,13 @@ llvm::Error parseFlag(llvm::StringRef Flag, CompileOptions &Out) {
     Out.Winograd = *On ? WinogradUse::WhereFaster : WinogradUse::Never;
     return llvm::Error::success();
   }
+  if (Key == "precision") {
+    if (Value != "f32" && Value != "bf16")
+      return llvm::createStringError("precision is f32 or bf16, not '" + Value +
+                                     "'");
+    Out.Precision = Value == "bf16" ? Precision::Bf16 : Precision::F32;
+    return llvm::Error::success();
+  }
   if (Key == "plant") {
     Out.Plant = Value.str();
     return llvm::Error::success();
@@ -79,6 +86,7 @@ llvm::Error parseFlag(llvm::StringRef Flag, CompileOptions &Out) {
   return llvm::createStringError(
       "unknown flag '" + Key +
       "'; there are fuse, layouts, graphs, verify, compile-threads, "
+      "winograd, precision, "
       "plant=<op>, dim.<name> and input.<name>");
 }
 

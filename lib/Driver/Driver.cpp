@@ -111,6 +111,8 @@ public:
         failed(Timer.time("form-kernels",
                           [&] { return formKernels(Module, Fusion); })))
       return Diagnostics.takeError("forming kernels failed");
+    if (Options.Precision == Precision::Bf16)
+      Timer.time("use-bf16", [&] { useBf16(Module); });
     return llvm::Error::success();
   }
 
@@ -197,11 +199,13 @@ public:
       Plan.Devices.push_back(
           {std::string(Device->properties().name),
            (Device->properties().flags & LIMOSA_DEVICE_HOST_ADDRESSES) != 0});
-    Plan.Options = {{"isa", Isa},
-                    {"fuse", Options.Fuse ? "1" : "0"},
-                    {"layouts", Options.Layouts ? "1" : "0"},
-                    {"winograd", nameOf(Options.Winograd)},
-                    {"threads", std::to_string(Options.Threads)}};
+    Plan.Options = {
+        {"isa", Isa},
+        {"fuse", Options.Fuse ? "1" : "0"},
+        {"layouts", Options.Layouts ? "1" : "0"},
+        {"winograd", nameOf(Options.Winograd)},
+        {"precision", Options.Precision == Precision::Bf16 ? "bf16" : "f32"},
+        {"threads", std::to_string(Options.Threads)}};
     auto Program = Timer.time("plan", [&] {
       return planProgram(Module, std::move(Executables), Plan, File);
     });

@@ -3,10 +3,12 @@
 Started with an engine, a model and inputs, it prints a line of JSON when it is
 ready, with the settings in force, then answers each line `run N` with the seconds
 of N runs, until its input ends. Each engine runs at its documented best setting
-for f32, also where it would choose bf16 by itself.
+for the precision that was asked for: f32, also where it would choose bf16 by itself,
+or bf16 with f32 sums.
 """
 
 import argparse
+import contextlib
 import importlib.metadata
 import importlib.util
 import json
@@ -20,13 +22,19 @@ def say(**answer):
     print(json.dumps({"limosa": 1, **answer}), flush=True)
 
 
+def only_f32(options):
+    if options.precision != "f32":
+        raise RuntimeError(f"has no mode for {options.precision} that suits this comparison")
+
+
 class Limosa:
     """Limosa by its Python module, at the same footing as the others."""
 
     def __init__(self, options, inputs):
         import limosa
 
-        self.model = limosa.load(options.model, threads=options.threads)
+        self.model = limosa.load(options.model, threads=options.threads,
+                                 precision=options.precision)
         self.inputs = inputs
         self.names = [value.name for value in self.model.outputs]
         self.settings = {"isa": "auto", "from_cache": self.model.from_cache}
@@ -39,6 +47,7 @@ class OnnxRuntime:
     def __init__(self, options, inputs):
         import onnxruntime
 
+        only_f32(options)
         session = onnxruntime.SessionOptions()
         session.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
         session.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
@@ -61,13 +70,15 @@ class OnnxRuntime:
 
 
 class OpenVino:
-    SETTINGS = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32",
-                "EXECUTION_MODE_HINT": "PERFORMANCE", "NUM_STREAMS": 1}
+    SETTINGS = {"PERFORMANCE_HINT": "LATENCY", "EXECUTION_MODE_HINT": "PERFORMANCE",
+                "NUM_STREAMS": 1}
+    PRECISIONS = {"f32": "f32|float", "bf16": "bf16|bfloat16"}
 
     def __init__(self, options, inputs):
         import openvino
 
-        self.settings = {**self.SETTINGS, "INFERENCE_NUM_THREADS": options.threads}
+        self.settings = {**self.SETTINGS, "INFERENCE_PRECISION_HINT": options.precision,
+                         "INFERENCE_NUM_THREADS": options.threads}
         compiled = openvino.Core().compile_model(options.model, "CPU", self.settings)
         self.request = compiled.create_infer_request()
         # A port has all names that the graph's tensors had before they became one.
@@ -75,8 +86,9 @@ class OpenVino:
                        for port in compiled.inputs]
         self.names = [sorted(port.names) for port in compiled.outputs]
         chosen = str(compiled.get_property("INFERENCE_PRECISION_HINT"))
-        if not re.search("f32|float", chosen):
-            raise RuntimeError(f"OpenVINO chose {chosen} though f32 was asked for")
+        if not re.search(self.PRECISIONS[options.precision], chosen):
+            raise RuntimeError(
+                f"OpenVINO chose {chosen} though {options.precision} was asked for")
 
     def run(self):
         results = self.request.infer(self.inputs, share_inputs=True, share_outputs=True)
@@ -94,8 +106,16 @@ class Torch:
         torch.set_num_threads(options.threads)
         torch.set_float32_matmul_precision("highest")
         torch.backends.mkldnn.allow_bf16 = False
-        self.mode = torch.no_grad  # freezing wants it
-        self.settings = {"float32_matmul_precision": "highest", "threads": options.threads}
+        narrow = options.precision == "bf16"
+
+        @contextlib.contextmanager
+        def mode():  # freezing wants no_grad
+            with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=narrow):
+                yield
+
+        self.mode = mode
+        self.settings = {"float32_matmul_precision": "highest", "threads": options.threads,
+                         "autocast": options.precision}
         if options.torch_module:
             self.function, order, self.names = _load_module(options.torch_module)
             self.settings["source"] = "torch module"
@@ -140,7 +160,9 @@ class Torch:
     def run(self):
         with self.mode():
             results = self.function(*self.inputs)
-        return list(results) if isinstance(results, (list, tuple)) else [results]
+        results = list(results) if isinstance(results, (list, tuple)) else [results]
+        # NumPy has no bfloat16, which autocast may leave results in.
+        return [r.float() if str(r.dtype) == "torch.bfloat16" else r for r in results]
 
 
 def _load_module(source):
@@ -156,6 +178,7 @@ class Jax:
     """XLA. It has no flag for the number of threads: it takes one per processor."""
 
     def __init__(self, options, inputs):
+        only_f32(options)
         allowed = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, allowed[:options.threads])
         flags = f"--xla_cpu_multi_thread_eigen={'true' if options.threads > 1 else 'false'}"
@@ -249,6 +272,7 @@ def main():
     parser.add_argument("--peer", choices=PEERS)
     parser.add_argument("--model")
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--precision", choices=["f32", "bf16"], default="f32")
     parser.add_argument("--inputs")
     parser.add_argument("--outputs")
     parser.add_argument("--torch-module", metavar="FILE.py:NAME")

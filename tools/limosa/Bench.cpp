@@ -105,8 +105,9 @@ Status startPeers(const BenchOptions &Options, unsigned Threads,
     Contestant C;
     C.Name = Name;
     std::string OutputPath = Folder + "/" + Name + ".npz";
-    Status S = Peer::start(Name, Options.Model.Path, Threads,
-                           Folder + "/inputs.npz", OutputPath, C.Helper);
+    Status S =
+        Peer::start(Name, Options.Model.Path, Options.Model.Precision, Threads,
+                    Folder + "/inputs.npz", OutputPath, C.Helper);
     if (!S)
       S = readArrays(OutputPath, C.Outputs);
     if (S) {
@@ -162,7 +163,7 @@ Status measure(const BenchOptions &Options, Progress &Bar,
 
 /// The worst difference of an engine's outputs from the first engine's.
 std::string outputDifference(const Contestant &Own, const Contestant &Other,
-                             bool &Agrees) {
+                             const Tolerance &Allowed, bool &Agrees) {
   double Worst = 0;
   for (const NamedTensor &Output : Own.Outputs) {
     auto Found = std::find_if(
@@ -170,7 +171,7 @@ std::string outputDifference(const Contestant &Own, const Contestant &Other,
         [&](const NamedTensor &T) { return T.Name == Output.Name; });
     if (Found == Other.Outputs.end())
       return "output " + Output.Name + " missing";
-    Difference D = compare(Output.Value, Found->Value);
+    Difference D = compare(Output.Value, Found->Value, Allowed);
     Worst = std::max(Worst, D.relative());
     Agrees &= D.Agrees;
   }
@@ -225,6 +226,8 @@ int benchModel(BenchOptions &Options) {
   std::vector<HtmlPage::Bar> Bars;
   Json Results = Json::array();
   bool AllAgree = true, AllRan = true;
+  constexpr Tolerance OfBf16{0.1}; // of two results that are both rounded
+  const Tolerance Allowed = Options.Model.isBf16() ? OfBf16 : Tolerance();
   for (const Contestant &C : Engines) {
     if (!C.Trouble.empty()) {
       AllRan = false;
@@ -245,7 +248,7 @@ int benchModel(BenchOptions &Options) {
     if (&C != &Engines[0]) {
       Versus V(Engines[0], C);
       bool Agrees = true;
-      std::string Apart = outputDifference(Engines[0], C, Agrees);
+      std::string Apart = outputDifference(Engines[0], C, Allowed, Agrees);
       AllAgree &= Agrees;
       Row.insert(Row.end(), {fmt::format("{:.2f}x ({:.2f} to {:.2f})", V.Ratio,
                                          V.Low, V.High),
@@ -262,14 +265,15 @@ int benchModel(BenchOptions &Options) {
     Results.push_back(std::move(Result));
   }
 
-  std::string Setting =
-      fmt::format("{}, f32, {} threads, {} rounds{}", Options.Model.Path,
-                  Options.Model.Threads, Options.Rounds,
-                  Assumed.empty() ? ""
-                                  : fmt::format(", random inputs with {}",
-                                                fmt::join(Assumed, ", ")));
+  std::string Setting = fmt::format(
+      "{}, {}, {} threads, {} rounds{}", Options.Model.Path,
+      Options.Model.Precision, Options.Model.Threads, Options.Rounds,
+      Assumed.empty()
+          ? ""
+          : fmt::format(", random inputs with {}", fmt::join(Assumed, ", ")));
   if (Options.AsJson)
     printJson(Json{{"model", Options.Model.Path},
+                   {"precision", Options.Model.Precision},
                    {"threads", Options.Model.Threads},
                    {"rounds", Options.Rounds},
                    {"assumed_sizes", Assumed},
@@ -294,7 +298,8 @@ int benchModel(BenchOptions &Options) {
       return report(S);
   }
   if (!AllAgree)
-    error("outputs differ by more than 1e-4 of the largest value");
+    error(fmt::format("outputs differ by more than {} of the largest value",
+                      Allowed.Relative));
   return AllAgree && AllRan ? 0 : 1;
 }
 
@@ -349,6 +354,7 @@ void tool::addBenchCommand(CLI::App &App, Action &Chosen) {
       "Examples:\n"
       "  limosa bench\n"
       "  limosa bench model.onnx --threads 2\n"
+      "  limosa bench model.onnx --precision bf16 --vs openvino\n"
       "  limosa bench model.onnx --vs onnxruntime,openvino --html bench.html");
   Command->callback([Options, &Chosen] {
     Chosen = [Options] {

@@ -82,6 +82,7 @@ void tool::addCompileCommand(CLI::App &App, Action &Chosen) {
       "Examples:\n"
       "  limosa compile model.onnx -o model.lim\n"
       "  limosa compile model.onnx --isa avx2 --threads 4\n"
+      "  limosa compile model.onnx --precision bf16\n"
       "  limosa compile model.onnx --emit obj -o model.o\n"
       "  limosa compile model.onnx --emit mlir-core -o /dev/stdout");
   Command->callback([Options, &Chosen] {

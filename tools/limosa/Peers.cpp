@@ -107,8 +107,9 @@ Status Peer::receive(std::string &Line) {
 }
 
 Status Peer::start(const std::string &Name, const std::string &ModelPath,
-                   unsigned Threads, const std::string &InputPath,
-                   const std::string &OutputPath, std::unique_ptr<Peer> &Out) {
+                   const std::string &Precision, unsigned Threads,
+                   const std::string &InputPath, const std::string &OutputPath,
+                   std::unique_ptr<Peer> &Out) {
   std::string Script = findScript();
   if (Script.empty())
     return {LIMOSA_STATUS_NOT_FOUND,
@@ -116,8 +117,8 @@ Status Peer::start(const std::string &Name, const std::string &ModelPath,
   std::unique_ptr<Peer> P(new Peer);
   P->Name = Name;
   if (!spawn({findPython(), Script, "--peer", Name, "--model", ModelPath,
-              "--threads", std::to_string(Threads), "--inputs", InputPath,
-              "--outputs", OutputPath},
+              "--precision", Precision, "--threads", std::to_string(Threads),
+              "--inputs", InputPath, "--outputs", OutputPath},
              P->Process, P->ToPeer, P->FromPeer))
     return {LIMOSA_STATUS_NOT_FOUND,
             "cannot start Python; set LIMOSA_PYTHON to one that has " + Name};

@@ -29,8 +29,10 @@ public:
 
   /// Starts `Name` with the .onnx model and the inputs kept in a .npz file; its
   /// outputs are written to `OutputPath` at the end of the first run.
+  /// `Precision` is "f32" or "bf16"; engines that lack it say so.
   static Status start(const std::string &Name, const std::string &ModelPath,
-                      unsigned Threads, const std::string &InputPath,
+                      const std::string &Precision, unsigned Threads,
+                      const std::string &InputPath,
                       const std::string &OutputPath,
                       std::unique_ptr<Peer> &Out);
 

@@ -25,7 +25,13 @@ void ModelOptions::addCompileOptionsTo(CLI::App &Command) {
       .add_option("-d,--device", Device,
                   "device, or several by preference: npu,cpu")
       ->capture_default_str();
-  Command.add_option("--isa", Isa, "auto (this machine), avx2 or avx512")
+  Command.add_option("--isa", Isa, "auto (this machine), avx2, avx512 ...")
+      ->capture_default_str();
+  Command
+      .add_option("--precision", Precision,
+                  "f32, or bf16: weights and values between kernels are "
+                  "stored as bf16")
+      ->check(CLI::IsMember({"f32", "bf16"}))
       ->capture_default_str();
   Command.add_option("-t,--threads", Threads, "worker threads; 0: all")
       ->capture_default_str();
@@ -52,6 +58,8 @@ limosa_compile_options ModelOptions::compileOptions() {
   PluginPointers.clear();
   for (const std::string &Flag : Flags)
     FlagPointers.push_back(Flag.c_str());
+  if (isBf16())
+    FlagPointers.push_back("precision=bf16");
   for (const std::string &Plugin : Plugins)
     PluginPointers.push_back(Plugin.c_str());
   limosa_compile_options Options = {};

@@ -25,6 +25,7 @@ struct ModelOptions {
   std::string Device = "cpu";
   std::string Isa = "auto";
   std::string Entry;
+  std::string Precision = "f32";
   unsigned Threads = 0;
   std::vector<std::string> Plugins;
   std::vector<std::string> Flags;
@@ -35,6 +36,7 @@ struct ModelOptions {
   void addTo(CLI::App &Command);
   /// Adds those that matter for compiling only.
   void addCompileOptionsTo(CLI::App &Command);
+  bool isBf16() const { return Precision == "bf16"; }
   /// For the compiler, valid as long as these options do not change.
   limosa_compile_options compileOptions();
   /// Loads the operator libraries into a registry, and shows the compiler what

@@ -51,6 +51,12 @@ mlir::LogicalResult formKernels(mlir::ModuleOp Module,
 /// of products whose weights are narrow and stored by blocks.
 mlir::LogicalResult sinkReshapes(mlir::ModuleOp Module);
 
+/// Mixed precision: makes the products of f32 kernels products of bf16 with f32
+/// sums, and stores weights and most values between kernels as bf16.
+/// Arguments and results of entries keep their types. What stays f32 is
+/// written down at the head of MixedPrecision.cpp. Runs after formKernels.
+void useBf16(mlir::ModuleOp Module);
+
 /// On arguments of kernels: the value is known at compile time (unit).
 inline constexpr llvm::StringLiteral ConstantArgAttrName = "limosa.constant";
 /// On kernels, and on ops before they are outlined: the device that runs it, if
@@ -60,7 +66,7 @@ inline constexpr llvm::StringLiteral DeviceAttrName = "limosa.device";
 /// Names of the model's nodes in a location, without repeats, in order.
 llvm::SmallVector<std::string> modelNodes(mlir::Location Loc);
 
-/// Registers limosa-form-kernels, limosa-sink-reshapes and
+/// Registers limosa-form-kernels, limosa-sink-reshapes, limosa-use-bf16 and
 /// limosa-dispatch-claims for limosa-opt.
 void registerDispatchPasses();
 

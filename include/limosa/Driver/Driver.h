@@ -32,6 +32,10 @@ enum class EmitKind : uint8_t {
   MLIRLLVM      ///< kernels in the LLVM dialect
 };
 
+/// What f32 models are computed in. Bf16: weights and values between kernels
+/// are stored as bf16, products of bf16 are summed in f32.
+enum class Precision : uint8_t { F32, Bf16 };
+
 struct CompileOptions {
   std::string ModelName = "model";
   std::string Entry = "main";
@@ -47,6 +51,7 @@ struct CompileOptions {
   bool Layouts = true;         ///< off: everything row-major
   /// 3 x 3 convolutions by minimal filtering.
   WinogradUse Winograd = WinogradUse::WhereFaster;
+  limosa::Precision Precision = limosa::Precision::F32;
   bool KeepGraphs = true; ///< keep core ops for verify and inspect
   bool Verify = false;    ///< check the IR after every pass
   /// If not empty: the mnemonic of an op whose code is to be wrong, in every
