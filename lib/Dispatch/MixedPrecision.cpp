@@ -6,7 +6,8 @@
 //
 // A product (contract, conv) is made of bf16 unless an operand counts: it was
 // computed from numbers of a sequence or from integers of more than 8 bits,
-// with no product between, as positions and sizes are. Nor are outer products.
+// with no product between, as positions and sizes are. Nor are outer products,
+// and those of attention, which reads bf16 but computes in f32.
 //
 // A value between kernels is stored as bf16 if it depends on such a product or
 // is an operand of one, except
@@ -117,17 +118,16 @@ public:
   bool isStatistic(Value V) const { return Statistics.contains(V); }
 
 private:
-  bool isRegular() const {
+  bool isRegular() {
     if (Kernel->hasAttr(DeviceAttrName))
       return false;
-    unsigned NumProducts = 0;
     for (Operation &Op : *Body) {
       if (isa<ScanOp, SortOp, ScatterOp, UpdateSliceOp, CompactOp, RandomBitsOp,
               CustomCallOp>(Op))
         return false;
       NumProducts += isa<ContractOp, ConvOp>(Op);
     }
-    return NumProducts <= 1;
+    return true;
   }
 
   void visit(Operation *Op) {
@@ -172,7 +172,8 @@ private:
   }
 
   bool becomesBf16(Operation *Op) {
-    if (!Regular || !isF32(Op->getResult(0)))
+    // Attention keeps its scores in f32.
+    if (!Regular || NumProducts > 1 || !isF32(Op->getResult(0)))
       return false;
     for (Value V : Op->getOperands()) {
       Origin From = Origins.lookup(V);
@@ -214,6 +215,7 @@ private:
   }
 
   Block *Body;
+  unsigned NumProducts = 0;
   llvm::DenseMap<Value, BitVector> Near;
   llvm::DenseMap<Value, Origin> Origins;
   llvm::DenseSet<Value> Statistics;
