@@ -68,6 +68,15 @@ llvm::Error parseFlag(llvm::StringRef Flag, CompileOptions &Out) {
     Out.Precision = Value == "bf16" ? Precision::Bf16 : Precision::F32;
     return llvm::Error::success();
   }
+  if (Key == "memory") {
+    if (Value != "fast" && Value != "small")
+      return llvm::createStringError("memory is fast or small, not '" + Value +
+                                     "'");
+    // Transformed filters take four times the memory of filters.
+    if (Value == "small")
+      Out.Winograd = WinogradUse::Never;
+    return llvm::Error::success();
+  }
   if (Key == "plant") {
     Out.Plant = Value.str();
     return llvm::Error::success();
@@ -86,8 +95,8 @@ llvm::Error parseFlag(llvm::StringRef Flag, CompileOptions &Out) {
   return llvm::createStringError(
       "unknown flag '" + Key +
       "'; there are fuse, layouts, graphs, verify, compile-threads, "
-      "winograd, precision, "
-      "plant=<op>, dim.<name> and input.<name>");
+      "winograd, precision, memory, plant=<op>, "
+      "dim.<name> and input.<name>");
 }
 
 llvm::Expected<EmitKind> parseEmit(llvm::StringRef Name) {

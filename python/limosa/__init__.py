@@ -141,33 +141,34 @@ def _is_compiled(path: str) -> bool:
 
 
 def load(path: Union[str, os.PathLike], device: str = "cpu", threads: Optional[int] = None, *,
-         isa: str = "auto", precision: str = "f32",
+         isa: str = "auto", precision: str = "f32", memory: str = "fast",
          plugins: Sequence[Union[str, os.PathLike]] = (),
          flags: Optional[Mapping[str, Any]] = None,
          operators: Sequence[Union[str, os.PathLike]] = ()) -> Model:
     """Loads an .onnx model (compiled once, then cached) or a compiled .lim file.
 
     `threads` None means as many as the process may use processors. `precision`
-    "bf16" stores weights and values between kernels as bf16. `plugins` are
-    shared libraries of further devices, `operators` of operators, besides those
-    that were registered (custom_op). Raises FileNotFoundError, ValueError,
+    "bf16" stores weights and values between kernels as bf16; `memory` "small" does
+    nothing that is faster for more memory. `plugins` are shared libraries of
+    further devices, `operators` of operators, besides those that were registered
+    (custom_op). Raises FileNotFoundError, ValueError,
     NotImplementedError (with all operators the compiler can't do), or Error.
     """
     path = os.fspath(path)
     return Model(_limosa.load(path, device, threads or 0, isa, [os.fspath(p) for p in plugins],
-                              _flag_list(flags, precision), registered(),
+                              _flag_list(flags, precision, memory), registered(),
                               [os.fspath(o) for o in operators], _is_compiled(path)))
 
 
 def compile(path: Union[str, os.PathLike], output: Union[str, os.PathLike], device: str = "cpu",
             threads: Optional[int] = None, *, isa: str = "auto", precision: str = "f32",
-            emit: str = "lim",
+            memory: str = "fast", emit: str = "lim",
             plugins: Sequence[Union[str, os.PathLike]] = (),
             flags: Optional[Mapping[str, Any]] = None,
             operators: Sequence[Union[str, os.PathLike]] = ()) -> None:
     """Compiles a model to a file: `emit` "lim", or "obj" to link it. See `load`."""
     _limosa.compile(os.fspath(path), os.fspath(output), device, threads or 0, isa,
-                    [os.fspath(p) for p in plugins], _flag_list(flags, precision),
+                    [os.fspath(p) for p in plugins], _flag_list(flags, precision, memory),
                     registered(), [os.fspath(o) for o in operators], emit)
 
 
@@ -176,6 +177,8 @@ def devices(plugins: Sequence[Union[str, os.PathLike]] = ()) -> dict[str, str]:
     return dict(_limosa.devices([os.fspath(p) for p in plugins]))
 
 
-def _flag_list(flags: Optional[Mapping[str, Any]], precision: str = "f32") -> list[str]:
-    precisions = [] if precision == "f32" else [f"precision={precision}"]
-    return [f"{key}={value}" for key, value in (flags or {}).items()] + precisions
+def _flag_list(flags: Optional[Mapping[str, Any]], precision: str, memory: str) -> list[str]:
+    chosen = {"precision": precision, "memory": memory}
+    defaults = {"precision": "f32", "memory": "fast"}
+    given = {**(flags or {}), **{key: value for key, value in chosen.items() if value != defaults[key]}}
+    return [f"{key}={value}" for key, value in given.items()]

@@ -100,6 +100,27 @@ def test_outputs_that_are_no_plain_files(command, limosa_command, model_file, tm
     assert Path("/dev/null").is_char_device() and Path("/dev/stdout").is_symlink()
 
 
+def test_memory_small(limosa_command, limosa, tmp_path):
+    """Filters as they are instead of transformed ones, which are four times as large."""
+    onnx = pytest.importorskip("onnx")
+    filters = np.random.default_rng(0).standard_normal((64, 64, 3, 3)).astype(np.float32)
+    value = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Conv", ["x", "w"], ["y"], pads=[1, 1, 1, 1])], "g",
+        [value("x", onnx.TensorProto.FLOAT, [1, 64, 56, 56])], [value("y", onnx.TensorProto.FLOAT, None)],
+        [onnx.numpy_helper.from_array(filters, "w")])
+    model, fast, small = (tmp_path / name for name in ("m.onnx", "fast.lim", "small.lim"))
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8), model)
+    limosa_command("compile", model, "-o", fast)
+    limosa_command("compile", model, "-o", small, "--memory", "small")
+    assert fast.stat().st_size - small.stat().st_size > 2.5 * filters.nbytes
+    x = np.random.default_rng(1).standard_normal((1, 64, 56, 56)).astype(np.float32)
+    expected = limosa.load(fast).run({"x": x})["y"]
+    for path, options in ((small, {}), (model, {"memory": "small"})):
+        np.testing.assert_allclose(limosa.load(path, **options).run({"x": x})["y"], expected, atol=1e-3)
+    assert "fast or small, not 'tiny'" in limosa_command("compile", model, "-f", "memory=tiny", code=1).stderr
+
+
 def test_compile_then_run_and_inspect_the_file(limosa_command, model_file, tmp_path):
     path = tmp_path / "net.lim"
     said = limosa_command("compile", model_file("small-convnet"), "-o", path).stdout

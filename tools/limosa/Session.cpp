@@ -33,6 +33,11 @@ void ModelOptions::addCompileOptionsTo(CLI::App &Command) {
                   "stored as bf16")
       ->check(CLI::IsMember({"f32", "bf16"}))
       ->capture_default_str();
+  Command
+      .add_option("--memory", Memory,
+                  "fast, or small: nothing that is faster for more memory")
+      ->check(CLI::IsMember({"fast", "small"}))
+      ->capture_default_str();
   Command.add_option("-t,--threads", Threads, "worker threads; 0: all")
       ->capture_default_str();
   Command.add_option("--entry", Entry,
@@ -60,6 +65,8 @@ limosa_compile_options ModelOptions::compileOptions() {
     FlagPointers.push_back(Flag.c_str());
   if (isBf16())
     FlagPointers.push_back("precision=bf16");
+  if (Memory == "small")
+    FlagPointers.push_back("memory=small");
   for (const std::string &Plugin : Plugins)
     PluginPointers.push_back(Plugin.c_str());
   limosa_compile_options Options = {};

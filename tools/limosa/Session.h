@@ -26,6 +26,7 @@ struct ModelOptions {
   std::string Isa = "auto";
   std::string Entry;
   std::string Precision = "f32";
+  std::string Memory = "fast";
   unsigned Threads = 0;
   std::vector<std::string> Plugins;
   std::vector<std::string> Flags;
