@@ -121,10 +121,14 @@ void AttentionEmitter::emitKeyBlock(Value Block) {
   else
     scoresByPanels();
   softmaxRows();
-  if (Few)
-    valuesInPlace();
-  else
+  if (!Few)
     valuesByPanels();
+  else if (P.Rows.constant())
+    valuesInPlace(P.rowsInPlace());
+  else
+    KB.ifElse(
+        M.eq(NumRows, KB.constant(1)), [&] { valuesInPlace(1); },
+        [&] { valuesInPlace(P.rowsInPlace()); });
 }
 
 ProductEmitter::PanelRange
@@ -283,45 +287,55 @@ void AttentionEmitter::valuesByPanels() {
   });
 }
 
-void AttentionEmitter::valuesInPlace() {
+void AttentionEmitter::valuesInPlace(unsigned RowsAtOnce) {
   ContractOp Op = P.A.Values;
   Coords Base = headIn(Op.getRhs(), Op.getRhsBatch(), BatchOut);
   unsigned ColumnDim =
       freeDims(Op.getRhs(), Op.getRhsBatch(), Op.getRhsContract())[0];
   unsigned KeyDim = Op.getRhsContract()[0];
-  PanelRange Range = useTile(P.ValueTile, P.Columns, KB.constant(0),
-                             llvm::divideCeil(P.Columns, panelColumns()), true);
+  PanelRange Range = useTile(
+      P.ValueTile, P.Columns, KB.constant(0),
+      llvm::divideCeil(P.Columns, P.ValueTile.Vectors * P.lanes()), true);
   forPanels(Range, [&](Value Panel, ArrayRef<Value> Masks) {
     Value Column = M.mul(Panel, KB.constant(panelColumns()));
-    KB.forLoop(KB.constant(0), NumRows, 1, [&](Value Row) {
-      Value To = M.add(M.mul(Row, KB.constant(P.outStride())), Column);
-      SmallVector<Value> Sum;
-      for (unsigned V = 0; V < Masks.size(); ++V)
-        Sum.push_back(P.Online
-                          ? vectorAt(Out, M.add(To, KB.constant(V * lanes())))
-                          : vectorOf(0));
+    KB.forLoop(KB.constant(0), NumRows, RowsAtOnce, [&](Value Row) {
+      // Rows behind the last repeat its scores.
+      SmallVector<Value> Scores, Places, Sum;
+      Value Last = M.sub(NumRows, KB.constant(1));
+      for (unsigned R = 0; R < RowsAtOnce; ++R) {
+        Value At = M.add(Row, KB.constant(R));
+        Scores.push_back(scoreRow(R == 0 ? At : M.min(At, Last)));
+        for (unsigned V = 0; V < Masks.size(); ++V) {
+          Places.push_back(M.add(M.mul(At, KB.constant(P.outStride())),
+                                 M.add(Column, KB.constant(V * lanes()))));
+          Sum.push_back(P.Online ? vectorAt(Out, Places.back()) : vectorOf(0));
+        }
+      }
       Sum = KB.forLoop(
           KB.constant(0), NumKeys, 1, Sum, [&](Value Key, ValueRange In) {
-            Value Weight = memref::LoadOp::create(B, KB.loc(), ScoreMemory,
-                                                  M.add(scoreRow(Row), Key));
-            Weight = KB.broadcast(Weight, lanes());
-            SmallVector<Value> Next;
+            SmallVector<Value> Values, Next;
             for (unsigned V = 0; V < Masks.size(); ++V) {
               Coords At = Base;
               At.PerDim[KeyDim] = M.uniform(M.add(FirstKey, Key));
               At.PerDim[ColumnDim] =
                   Index{M.add(Column, KB.constant(V * lanes())), 1, {}};
-              Value Each = KB.broadcast(
+              Values.push_back(KB.broadcast(
                   Pull.pull(Op.getRhs(), At, Lanes{lanes(), Masks[V]}),
-                  lanes());
-              Next.push_back(
-                  vector::FMAOp::create(B, KB.loc(), Weight, Each, In[V]));
+                  lanes()));
+            }
+            for (Value First : Scores) {
+              Value Weight =
+                  KB.broadcast(memref::LoadOp::create(B, KB.loc(), ScoreMemory,
+                                                      M.add(First, Key)),
+                               lanes());
+              for (Value Each : Values)
+                Next.push_back(vector::FMAOp::create(B, KB.loc(), Weight, Each,
+                                                     In[Next.size()]));
             }
             return Next;
           });
-      for (unsigned V = 0; V < Masks.size(); ++V)
-        vector::StoreOp::create(B, KB.loc(), Sum[V], Out,
-                                M.add(To, KB.constant(V * lanes())));
+      for (auto [Each, Place] : llvm::zip_equal(Sum, Places))
+        vector::StoreOp::create(B, KB.loc(), Each, Out, Place);
     });
   });
 }

@@ -32,7 +32,7 @@ private:
   /// What becomes of accumulators before the softmax, stored as scores.
   void storeScore(Value Acc, Value LocalRow, Value Key, Value Mask);
   void valuesByPanels();
-  void valuesInPlace();
+  void valuesInPlace(unsigned RowsAtOnce);
   /// Lets the walk over panels be that of one of the products.
   PanelRange useTile(const TileShape &Of, const DimExpr &Columns, Value Block,
                      int64_t Panels, bool OneBlock);

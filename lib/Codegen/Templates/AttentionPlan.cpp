@@ -25,9 +25,16 @@ static int64_t spread(int64_t Elements) {
   return Elements % 512 == 0 ? Elements + 16 : Elements;
 }
 
+int64_t AttentionPlan::rowsInPlace() const {
+  int64_t Most = std::min(4u, maxRows(Regs, ValueTile.Vectors));
+  auto Known = Rows.constant();
+  if (!Known || *Known < 1 || *Known > FewRows)
+    return Most;
+  return llvm::divideCeil(*Known, llvm::divideCeil(*Known, Most));
+}
 int64_t AttentionPlan::scratchRows() const {
-  return std::max<int64_t>(rowsPerTile(),
-                           llvm::alignTo(rowsPerTile(), ValueTile.Rows));
+  return std::max(llvm::alignTo(rowsPerTile(), rowsInPlace()),
+                  llvm::alignTo(rowsPerTile(), ValueTile.Rows));
 }
 int64_t AttentionPlan::queryStride() const {
   return spread(llvm::alignTo(Depth, lanes()));

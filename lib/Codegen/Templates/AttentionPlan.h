@@ -32,6 +32,8 @@ struct AttentionPlan {
   int64_t lanes() const { return Regs.Lanes; }
   int64_t rowsPerTile() const { return RowTiles * ScoreTile.Rows; }
   DimExpr rowBlocks() const { return DimExpr::ceilDiv(Rows, rowsPerTile()); }
+  /// Rows that share the values they read where they lie.
+  int64_t rowsInPlace() const;
   /// Rows of scratch, which whole register tiles of either product fill.
   int64_t scratchRows() const;
   // Elements between rows in scratch.

@@ -254,6 +254,7 @@ TEST(Attention, SizesOfTheRun) {
   for (auto [B, S, T] : {std::array<int64_t, 3>{2, 5, 7},
                          {1, 8, 16},
                          {1, 1, 1},
+                         {1, 3, 600},
                          {3, 65, 49},
                          {1, 70, 600},
                          {2, 1, 700},
