@@ -6,7 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "ConvCopy.h"
+#include "ConvPixels.h"
 #include "Products.h"
 #include "TileProducts.h"
 #include "limosa/Codegen/Packing.h"
@@ -22,11 +22,11 @@ namespace {
 
 constexpr unsigned Z = ConvPlan::Z, Y = ConvPlan::Y, X = ConvPlan::X;
 
-class ConvEmitter : ConvCopies {
+class ConvEmitter : ConvPixels {
 public:
   ConvEmitter(KernelBuilder &KB, const KernelAnalysis &Kernel, ConvOp Op,
               const ConvPlan &P)
-      : ConvCopies(KB, Kernel, Op, P) {}
+      : ConvPixels(KB, Kernel, Op, P) {}
 
   void emit() {
     describe();
@@ -441,91 +441,6 @@ private:
       }
     }
     Epilogue.store();
-  }
-
-  /// One pixel of the result by its coordinates.
-  struct Pixels {
-    Value At[3];
-    Value Inside; ///< i1: the phase has this pixel; null: all have
-  };
-
-  /// The result's pixel for a pixel of the current phase; one inside the result
-  /// in any case.
-  Pixels pixelOfPhase(Value Pixel) {
-    Value Q[3] = {Plane, FirstY, FirstX};
-    switch (P.Order) {
-    case PixelOrder::Linear: {
-      Value Width = KB.divisor(P.Axes[X].Out);
-      Value Height = KB.divisor(P.Axes[Y].Out);
-      Q[X] = M.remU(Pixel, Width);
-      Pixel = M.divU(Pixel, Width);
-      Q[Y] = M.remU(Pixel, Height);
-      Q[Z] = M.divU(Pixel, Height);
-      break;
-    }
-    case PixelOrder::Lines: {
-      Value Width = KB.constant(P.BlockWidth);
-      Q[X] = P.BlockLines == 1 ? Pixel : M.remU(Pixel, Width);
-      if (P.BlockLines != 1)
-        Q[Y] = M.add(FirstY, M.divU(Pixel, Width));
-      break;
-    }
-    case PixelOrder::Segment:
-      Q[X] = M.add(FirstX, Pixel);
-      break;
-    }
-    Pixels Out;
-    for (unsigned D : {Z, Y, X}) {
-      const Axis &A = P.Axes[D];
-      Out.At[D] = Q[D];
-      if (A.Phases == 1)
-        continue;
-      Out.At[D] = M.add(M.mul(Q[D], KB.constant(A.Phases)), Phase[D]);
-      if (DimExpr::mod(A.Size, A.Phases).isConstant(0))
-        continue;
-      Value Inside = M.lt(Out.At[D], KB.dim(A.Size));
-      Out.Inside = Out.Inside ? M.both(Out.Inside, Inside) : Inside;
-      Out.At[D] = M.min(Out.At[D], M.sub(KB.dim(A.Size), KB.constant(1)));
-    }
-    return Out;
-  }
-
-  Coords coordsAt(const Pixels &Pixel, Value Column) {
-    Coords At(cast<RankedTensorType>(Op.getResult().getType()).getRank());
-    At.PerDim[0] = M.uniform(Image);
-    At.PerDim[1] = Index{Column, 1, {}};
-    for (unsigned D : {Z, Y, X})
-      if (P.Axes[D].Dim)
-        At.PerDim[*P.Axes[D].Dim] = M.uniform(Pixel.At[D]);
-    return At;
-  }
-
-  /// Coordinates in the result: one pixel, lanes along the channels.
-  Coords coordsAt(Value Pixel, Value Column) {
-    Coords At(cast<RankedTensorType>(Op.getResult().getType()).getRank());
-    At.PerDim[0] = M.uniform(Image);
-    At.PerDim[1] = Index{Column, 1, {}};
-    IndexGroup Through;
-    for (unsigned D : {Z, Y, X})
-      if (P.Axes[D].Dim && (P.Order == PixelOrder::Linear || D != Z))
-        Through.Dims.push_back(*P.Axes[D].Dim);
-    if (P.Order != PixelOrder::Linear && P.Axes[Z].Dim)
-      At.PerDim[*P.Axes[Z].Dim] = M.uniform(Plane);
-    if (P.Order == PixelOrder::Segment) {
-      if (P.Axes[Y].Dim)
-        At.PerDim[*P.Axes[Y].Dim] = M.uniform(FirstY);
-      At.PerDim[*P.Axes[X].Dim] = M.uniform(M.add(FirstX, Pixel));
-      return At;
-    }
-    if (P.Order == PixelOrder::Lines)
-      Pixel = M.add(M.mul(FirstY, KB.constant(P.BlockWidth)), Pixel);
-    if (Through.Dims.size() == 1) {
-      At.PerDim[Through.Dims[0]] = M.uniform(Pixel);
-      return At;
-    }
-    Through.Linear = M.uniform(Pixel);
-    At.Groups.push_back(Through);
-    return At;
   }
 
   // Of the tile being emitted.
