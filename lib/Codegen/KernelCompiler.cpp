@@ -1,5 +1,6 @@
 //===- KernelCompiler.cpp - Kernels of core ops to machine code -----------===//
 
+#include "KernelCost.h"
 #include "limosa/Codegen/Backend.h"
 #include "limosa/Codegen/Codegen.h"
 #include "limosa/Codegen/ImageLinker.h"
@@ -72,6 +73,12 @@ llvm::Expected<CompiledKernel> KernelCompiler::add(func::FuncOp Kernel) {
   else if (llvm::Error E = Template->Emit(KB, *Analysis))
     return E;
   KB.finish();
+  if (!Empty) {
+    if (!Result.Flops)
+      Result.Flops = operationCount(*Analysis);
+    if (!Result.Bytes)
+      Result.Bytes = bytesMoved(*Analysis);
+  }
   ByText.insert({Text, Result});
   return Result;
 }
