@@ -6,8 +6,9 @@
 // in. Groups of 2, 4 .. channels that fill a vector together do the same for
 // each channel of a group in turn, spread over the lanes of its group. Edges
 // need no padding: lines are clipped to the image by the bounds of
-// the window loop, and the few pixels at the ends of a line are computed one by
-// one.
+// the window loop. At the ends of a line whose length is known, tiles leave out
+// the products that would fall outside; otherwise the few pixels there are
+// computed one by one.
 //
 //===----------------------------------------------------------------------===//
 
@@ -49,6 +50,13 @@ struct Plan {
   /// Output pixels of a line whose windows lie inside the input.
   DimExpr FirstInner, EndInner;
   TileShape Tile{};
+  /// Tiles before and behind those whose windows all lie inside the input, if
+  /// that is known and there are few.
+  struct Ends {
+    int64_t In, Out, Pad;  ///< along X
+    int64_t First, Behind; ///< the tiles between these lie inside
+  };
+  std::optional<Ends> KnownEnds;
   int64_t BlockLines = 1, BlockPanels = 1;
 
   int64_t panels() const { return llvm::divideCeil(Channels, Lanes); }
@@ -59,6 +67,31 @@ struct Plan {
     return DimExpr::ceilDiv(Axes[Y].Out, BlockLines);
   }
 };
+
+/// Tiles of a line whose sizes are known.
+std::optional<Plan::Ends> planEnds(const Plan &P) {
+  // More tiles at the ends than this are too much code.
+  constexpr int64_t MaxEndTiles = 4;
+  const Plan::Axis &A = P.Axes[X];
+  auto In = A.In.constant(), Out = A.Out.constant(), Pad = A.Pad.constant();
+  if (!In || !Out || !Pad)
+    return std::nullopt;
+  int64_t Rows = P.Tile.Rows, Whole = *Out / Rows;
+  auto LiesInside = [&](int64_t Tile) {
+    int64_t First = Tile * Rows * A.Stride - *Pad;
+    int64_t Last = First + (Rows - 1) * A.Stride + (A.Window - 1) * A.Dilation;
+    return First >= 0 && Last < *In;
+  };
+  Plan::Ends E{*In, *Out, *Pad, 0, Whole};
+  while (E.First < Whole && !LiesInside(E.First))
+    ++E.First;
+  while (E.Behind > E.First && !LiesInside(E.Behind - 1))
+    --E.Behind;
+  int64_t Tail = *Out % Rows ? 1 : 0;
+  if (E.First + (Whole - E.Behind) + Tail > MaxEndTiles)
+    return std::nullopt;
+  return E;
+}
 
 std::optional<Plan> planDepthwise(ConvOp Op, const KernelAnalysis &Kernel,
                                   const TargetOptions &Options) {
@@ -116,10 +149,16 @@ std::optional<Plan> planDepthwise(ConvOp Op, const KernelAnalysis &Kernel,
   int64_t Most =
       std::clamp<int64_t>(Registers - AX.Window - (P.Group > 1 ? 3 : 2), 4,
                           Registers == 32 ? 14 : 8);
-  int64_t Rows = Most;
-  if (auto Inner = (P.EndInner - P.FirstInner).constant(); Inner && *Inner > 0)
-    Rows = llvm::divideCeil(*Inner, llvm::divideCeil(*Inner, Most));
-  P.Tile = {unsigned(Rows), 1};
+  auto SetRows = [&](const DimExpr &Pixels) {
+    int64_t Rows = Most;
+    if (auto Count = Pixels.constant(); Count && *Count > 0)
+      Rows = llvm::divideCeil(*Count, llvm::divideCeil(*Count, Most));
+    P.Tile = {unsigned(Rows), 1};
+  };
+  SetRows(AX.Out);
+  P.KnownEnds = planEnds(P);
+  if (!P.KnownEnds)
+    SetRows(P.EndInner - P.FirstInner);
 
   int64_t Workers = Options.Workers;
   auto Share = [&](int64_t All, int64_t Wanted) {
@@ -232,6 +271,8 @@ private:
 
   void emitLine(Value OutLine) {
     Line = OutLine;
+    if (P.KnownEnds)
+      return emitKnownLine(*P.KnownEnds);
     Value First = KB.dim(P.FirstInner), End = KB.dim(P.EndInner);
     KB.forLoop(KB.constant(0), First, 1, [&](Value Px) { emitEdge(Px); });
     Value Count = KB.dim(P.EndInner - P.FirstInner);
@@ -243,6 +284,20 @@ private:
     forRowTail(M.mul(Tiles, KB.constant(Tile.Rows)), Count, M.eq(First, First),
                Rows);
     KB.forLoop(End, KB.dim(P.Axes[X].Out), 1, [&](Value Px) { emitEdge(Px); });
+  }
+
+  void emitKnownLine(const Plan::Ends &Ends) {
+    int64_t Rows = Tile.Rows;
+    auto EmitAt = [&](int64_t First) {
+      emitInner(KB.constant(First), unsigned(std::min(Rows, Ends.Out - First)),
+                First);
+    };
+    for (int64_t T = 0; T < Ends.First; ++T)
+      EmitAt(T * Rows);
+    forRowTiles(KB.constant(Ends.First), KB.constant(Ends.Behind),
+                [&](Value Row, unsigned Count) { emitInner(Row, Count); });
+    for (int64_t At = Ends.Behind * Rows; At < Ends.Out; At += Rows)
+      EmitAt(At);
   }
 
   /// Window positions [first, end) of output I that fall inside the input.
@@ -323,8 +378,10 @@ private:
                                  arith::MulIOp::create(B, KB.loc(), L, R));
   }
 
-  /// Pixels [First, First + Count) of the line, all windows inside along X.
-  void emitInner(Value First, unsigned Count) {
+  /// Pixels [First, First + Count) of the line, all windows inside along X, or
+  /// where in the line they are known to be.
+  void emitInner(Value First, unsigned Count,
+                 std::optional<int64_t> KnownFirst = std::nullopt) {
     const Plan::Axis &AX = P.Axes[X];
     SmallVector<Value> Acc = forWindowLines(
         zeros(Count), [&](Value Input, Value Filter, ValueRange In) {
@@ -336,6 +393,8 @@ private:
           int64_t Span =
               (Count - 1) * AX.Stride + (AX.Window - 1) * AX.Dilation;
           for (int64_t J = 0; J <= Span; ++J) {
+            if (KnownFirst && !isInside(*KnownFirst * AX.Stride + J))
+              continue;
             Value V;
             for (int64_t K = 0; K < AX.Window; ++K) {
               int64_t Shift = J - K * AX.Dilation;
@@ -353,6 +412,13 @@ private:
     for (unsigned R = 0; R < Count; ++R)
       Epilogue.compute(Acc[R], coordsAt(M.add(First, KB.constant(R))), Lane);
     Epilogue.store();
+  }
+
+  /// Whether the input has the column that is `Column` behind the first one of
+  /// the first window.
+  bool isInside(int64_t Column) const {
+    int64_t At = Column - P.KnownEnds->Pad;
+    return At >= 0 && At < P.KnownEnds->In;
   }
 
   /// One pixel whose window may reach over the line's ends.

@@ -428,6 +428,15 @@ TEST_P(ConvTest, Depthwise) {
       Depthwise({{2, Channels, 11, 19}, {Channels, 1, 3, 3}, Stride, 1});
       Depthwise({{1, Channels, 9, 9}, {Channels, 1, 5, 5}, Stride, 2});
     }
+  // Lines of one tile, of two that both have an end, and of more.
+  for (int64_t Width : {7, 15, 57})
+    for (int64_t Window : {3, 7})
+      for (int64_t Stride : {1, 2}) {
+        Case Ends({1, 24, 5, Width}, {24, 1, Window, Window}, Stride,
+                  Window / 2);
+        Ends.Template = "depthwise";
+        check(Ends, GetParam());
+      }
   Depthwise({{1, 16, 2, 2}, {16, 1, 5, 5}, 1, 2});
   Depthwise({{1, 16, 30, 30}, {16, 1, 7, 7}, 1, 3});
   Depthwise({{1, 16, 9, 30}, {16, 1, 1, 3}});
