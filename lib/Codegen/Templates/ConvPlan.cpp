@@ -21,6 +21,10 @@ namespace {
 constexpr int64_t MaxLine = 256;
 constexpr int64_t SegmentPixels = 128;
 constexpr int64_t MaxBlockLines = 16;
+/// What a core gets from beyond its second-level cache.
+constexpr double FarBytesPerCycle = 4;
+/// Cycles to begin a block.
+constexpr double BlockOverhead = 300;
 
 class Planner {
 public:
@@ -218,6 +222,9 @@ private:
       P.BlockWidth = llvm::alignTo(SegmentPixels, P.Tile.Rows);
       return;
     }
+    if (Pixels && P.Groups == 1 && P.ChunkChannels == P.GroupChannels &&
+        !P.TileRows)
+      return chooseBlocks(std::max<int64_t>(*Pixels, 1));
     int64_t All =
         Pixels ? std::max<int64_t>(*Pixels / P.Tile.Rows, 1) : INT64_MAX;
     int64_t Speed = P.TileRows ? TileProducts::Speed : P.Together;
@@ -243,6 +250,52 @@ private:
     if (All >= 2 * Share)
       Blocks = llvm::alignTo(Blocks, Share);
     return llvm::divideCeil(All, Blocks);
+  }
+
+  /// Blocks of known numbers of pixels and columns with the earliest end for
+  /// the slowest worker. Workers that share out the columns fetch a part of the
+  /// filter each, those that share out the pixels a part of the image: what is
+  /// better depends on which is larger.
+  void chooseBlocks(int64_t Pixels) {
+    int64_t Bytes = P.copiedBytes(), Rows = P.Tile.Rows;
+    int64_t Images = std::max<int64_t>(P.Batch.constant().value_or(1), 1);
+    int64_t AllTiles = llvm::divideCeil(Pixels, Rows);
+    int64_t AllPanels = llvm::divideCeil(P.GroupColumns, P.panelColumns());
+    int64_t PanelBytes = P.depth() * P.panelColumns() * Bytes;
+    int64_t PanelWork = P.depth() / P.Together * P.panelColumns() * Rows;
+    double PanelCost =
+        double(P.depth()) / P.Together * tileCost(P.Regs, Rows, P.Tile.Vectors);
+    int64_t MostPanels =
+        std::clamp<int64_t>(BlockBytes / PanelBytes, 1, AllPanels);
+    double BestCost = 0;
+    for (int64_t Panels = 1; Panels <= MostPanels; ++Panels)
+      for (int64_t Tiles = 1; Tiles <= AllTiles; ++Tiles) {
+        int64_t ColumnBlocks = llvm::divideCeil(AllPanels, Panels);
+        int64_t PixelBlocks = llvm::divideCeil(AllTiles, Tiles);
+        int64_t EvenPanels = llvm::divideCeil(AllPanels, ColumnBlocks);
+        int64_t EvenTiles = llvm::divideCeil(AllTiles, PixelBlocks);
+        // Blocks are what workers that are held up can leave to others.
+        bool IsLarge =
+            Panels * Tiles > 1 && Panels * Tiles * PanelWork > 2 * TileWork;
+        if (EvenPanels != Panels || EvenTiles != Tiles || IsLarge)
+          continue;
+        int64_t PerColumns = Images * PixelBlocks;
+        int64_t Share =
+            llvm::divideCeil(ColumnBlocks * PerColumns, Options.Workers);
+        double Fetched =
+            double(std::min<int64_t>(ColumnBlocks,
+                                     llvm::divideCeil(Share, PerColumns))) *
+                Panels * PanelBytes +
+            double(std::min(PerColumns, Share)) * Tiles * Rows * P.depth() *
+                Bytes;
+        double Cost = Share * (Panels * Tiles * PanelCost + BlockOverhead) +
+                      Fetched / FarBytesPerCycle;
+        if (BestCost == 0 || Cost < BestCost) {
+          BestCost = Cost;
+          P.Panels = Panels;
+          P.BlockLines = Tiles;
+        }
+      }
   }
 
   /// Lines of known width: the tile and block height with the earliest end for
@@ -283,7 +336,6 @@ private:
                   (P.Regs.Lanes * P.Together);
         // A block reads its part of the filter from further away than the
         // second-level cache.
-        constexpr double FarBytesPerCycle = 4;
         if (P.chunks() > 1)
           Cost += double(P.depth()) * P.GroupColumns * P.copiedBytes() /
                   FarBytesPerCycle;
