@@ -73,7 +73,21 @@ bool codegen::canShareKernel(Value A, Value B) {
          getOrder(A.getType()) == getOrder(B.getType());
 }
 
-bool codegen::usedOnlyElementwise(Value From) {
+/// Whether all that `Move` moves only leaves the kernel, not in `Result`.
+static bool onlyMovesOut(Operation *Move, Value Result) {
+  if (!isa<ReshapeOp, TransposeOp, UpdateSliceOp>(Move) ||
+      Move->getResult(0) == Result)
+    return false;
+  return llvm::all_of(Move->getUsers(), [&](Operation *User) {
+    return User->hasTrait<mlir::OpTrait::IsTerminator>() ||
+           onlyMovesOut(User, Result);
+  });
+}
+
+/// Whether all paths from a value to the outputs are elementwise, but for those
+/// that end in a move which `MayMove` lets pass.
+static bool isElementwiseBut(Value From,
+                             llvm::function_ref<bool(Operation *)> MayMove) {
   SmallVector<Value> Work{From};
   llvm::SmallPtrSet<Operation *, 16> Seen;
   while (!Work.empty())
@@ -81,16 +95,23 @@ bool codegen::usedOnlyElementwise(Value From) {
       if (User->hasTrait<mlir::OpTrait::IsTerminator>() ||
           !Seen.insert(User).second)
         continue;
-      if (!isElementwise(User))
+      if (isElementwise(User))
+        llvm::append_range(Work, User->getResults());
+      else if (!MayMove(User))
         return false;
-      llvm::append_range(Work, User->getResults());
     }
   return true;
 }
 
-bool codegen::canDonate(Value Operand, Value Result) {
+bool codegen::usedOnlyElementwise(Value From) {
+  return isElementwiseBut(From, [](Operation *) { return false; });
+}
+
+bool codegen::canDonate(Value Operand, Value Result, bool Together) {
   Type From = Operand.getType(), To = Result.getType();
   return sameShape(From, To) && getOrder(From) == getOrder(To) &&
          getElementTypeOrSelf(From) == getElementTypeOrSelf(To) &&
-         usedOnlyElementwise(Operand);
+         isElementwiseBut(Operand, [&](Operation *Move) {
+           return Together && onlyMovesOut(Move, Result);
+         });
 }

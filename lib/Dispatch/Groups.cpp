@@ -202,6 +202,13 @@ bool Grouping::isGood(unsigned G) const {
   SmallVector<Value> Out = outputs(G);
   if (Out.size() > maxOutputs(Groups[G].Root, Options))
     return false;
+  // All parts of a product's columns, or none.
+  if (auto Split = gatesOf(Groups[G].Root)) {
+    auto Inside = llvm::count_if(
+        Split->Slices, [&](Operation *Part) { return owner(Part) == int(G); });
+    if (Inside != 0 && size_t(Inside) != Split->Slices.size())
+      return false;
+  }
   if (!isa<ReduceOp>(Groups[G].Root))
     return true;
   SmallVector<Operation *> Ops(Groups[G].Owned);
@@ -240,10 +247,37 @@ bool Grouping::tryAdd(unsigned G, Operation *Op) {
 
 void Grouping::growEpilogue(unsigned G) {
   Operation *Root = Groups[G].Root;
-  growUsers(Graph, Root, [&](Operation *Op) {
-    return classify(Op) == OpClass::Pointwise &&
-           codegen::canBeEpilogue(Root, Op) && tryAdd(G, Op);
-  });
+  std::optional<codegen::ColumnSplit> Split = gatesOf(Root);
+  auto Joins = [&](Operation *Op) {
+    if (classify(Op) == OpClass::Pointwise)
+      return codegen::canBeEpilogue(Root, Op) ||
+             (Split && codegen::canBeEpilogue(Split->Slices[0], Op));
+    return (Split && llvm::is_contained(Split->Slices, Op)) ||
+           storesBlock(G, Op);
+  };
+  growUsers(Graph, Root,
+            [&](Operation *Op) { return Joins(Op) && tryAdd(G, Op); });
+}
+
+/// Whether `Op` puts what a product's group computes into a part of another
+/// tensor, or is a view on the way there.
+bool Grouping::storesBlock(unsigned G, Operation *Op) const {
+  if (!isa<ContractOp>(Groups[G].Root) || !claimedBy(Op).empty())
+    return false;
+  if (classify(Op) == OpClass::View)
+    return sameUpToUnitDims(Op->getOperand(0).getType(),
+                            Op->getResult(0).getType()) &&
+           Op->hasOneUse() && Graph.contains(*Op->user_begin()) &&
+           Op->use_begin()->getOperandNumber() == 1 &&
+           codegen::canStoreIntoSlice(*Op->user_begin());
+  auto IsInside = [&](Value V) {
+    Operation *Def = V.getDefiningOp();
+    return Def && owner(Def) == int(G);
+  };
+  auto Update = dyn_cast<UpdateSliceOp>(Op);
+  return Update && codegen::canStoreIntoSlice(Op) &&
+         IsInside(Update.getUpdate()) && !IsInside(Update.getOperand()) &&
+         !IsInside(Update.getStarts());
 }
 
 void Grouping::growChain(unsigned G) {

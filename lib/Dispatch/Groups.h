@@ -51,6 +51,7 @@ private:
   void growAttention(mlir::Operation *Product);
   void growFrom(mlir::Operation *Root);
   void growEpilogue(unsigned G);
+  bool storesBlock(unsigned G, mlir::Operation *Op) const;
   void growChain(unsigned G);
   bool tryAdd(unsigned G, mlir::Operation *Op);
   void pullProducers();

@@ -142,6 +142,16 @@ bool hasEpilogue(Operation *Root) {
   return isa<ContractOp, ConvOp, WindowOp>(Root) && Root->getNumResults() == 1;
 }
 
+std::optional<codegen::ColumnSplit> gatesOf(Operation *Root) {
+  auto Split = codegen::findColumnSplit(Root);
+  if (!Split)
+    return std::nullopt;
+  for (Operation *Part : Split->Slices)
+    if (!llvm::all_of(Part->getUsers(), isElementwise))
+      return std::nullopt;
+  return Split;
+}
+
 unsigned maxOutputs(Operation *Root, const FusionOptions &Options) {
   return std::max<unsigned>(Options.MaxOutputs, Root->getNumResults());
 }
@@ -186,7 +196,15 @@ bool joinsChain(const ChainDomain &D, Operation *Op) {
   return false;
 }
 
+/// A few elements, as of a position or a shape.
+static bool isShort(Type Ty) {
+  auto Elements = numElements(Ty).constant();
+  return Elements && *Elements <= 16;
+}
+
 bool canPull(Operation *Producer, Operation *User, unsigned Operand) {
+  if (isa<UpdateSliceOp>(User) && Operand == 2)
+    return isShort(Producer->getResult(0).getType());
   // Moves of whole blocks keep kernels of their own: pulled element by element
   // they cost a choice at each.
   if (isa<ConcatOp>(Producer))

@@ -5,6 +5,7 @@
 #define LIMOSA_LIB_DISPATCH_RULES_H
 
 #include "Groups.h"
+#include "limosa/Codegen/FusionRules.h"
 
 namespace limosa::dispatch {
 
@@ -24,6 +25,10 @@ void dropClaims(mlir::Operation *Op);
 /// Whether a heavy op's result tile can go through pointwise ops before it is
 /// stored.
 bool hasEpilogue(mlir::Operation *Root);
+
+/// The parts of a product's columns if all are used by pointwise ops, where
+/// they may meet: gates.
+std::optional<codegen::ColumnSplit> gatesOf(mlir::Operation *Root);
 
 /// The most tensors a group around `Root` may write.
 unsigned maxOutputs(mlir::Operation *Root, const FusionOptions &Options);

@@ -339,7 +339,7 @@ llvm::Error EntryPlanner::planBody(Operation *Op, ArrayRef<Carried> Vars,
       for (auto [J, In] : llvm::enumerate(Launch.getInputs()))
         if (rootOf(In) == Old) {
           ++Uses;
-          InPlace = mayTakeOver(P.Kernels.lookup(Launch.getKernel()).Func, J,
+          InPlace = mayTakeOver(P.Kernels.lookup(Launch.getKernel()), J,
                                 cast<OpResult>(Root).getResultNumber());
         }
       if (!InPlace || Uses != 1)

@@ -163,7 +163,7 @@ void EntryPlanner::planOutputTargets(Scope &S) {
         for (auto [J, In] : llvm::enumerate(Launch.getInputs()))
           if (rootOf(In) == Arg) {
             ++Uses;
-            InPlace = mayTakeOver(P.Kernels.lookup(Launch.getKernel()).Func, J,
+            InPlace = mayTakeOver(P.Kernels.lookup(Launch.getKernel()), J,
                                   cast<OpResult>(Root).getResultNumber());
           }
         if (!InPlace || Uses != 1)

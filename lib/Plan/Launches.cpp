@@ -9,11 +9,12 @@ using namespace mlir;
 
 namespace limosa::plan {
 
-bool mayTakeOver(func::FuncOp Kernel, unsigned Operand, unsigned Result) {
-  if (!Kernel)
+bool mayTakeOver(const KernelInfo &Kernel, unsigned Operand, unsigned Result) {
+  func::FuncOp Func = Kernel.Func;
+  if (!Func)
     return false; // visitLaunch reports it
-  BlockArgument Arg = Kernel.getArgument(Operand);
-  Value Out = Kernel.getBody().front().getTerminator()->getOperand(Result);
+  BlockArgument Arg = Func.getArgument(Operand);
+  Value Out = Func.getBody().front().getTerminator()->getOperand(Result);
   if (Arg.getType() != Out.getType())
     return false;
   // These write only what changes when they find both in one place.
@@ -21,7 +22,17 @@ bool mayTakeOver(func::FuncOp Kernel, unsigned Operand, unsigned Result) {
   if (isa_and_nonnull<UpdateSliceOp, ScatterOp>(Def) &&
       Def->getOperand(0) == Arg && Arg.hasOneUse())
     return true;
-  return codegen::canDonate(Arg, Out);
+  // Products that store into a slice do so tile by tile.
+  return codegen::canDonate(Arg, Out, /*Together=*/!Kernel.Updates.empty());
+}
+
+/// The operand that result `Result` is a changed form of, or null.
+static const codegen::UpdatedOperand *updateOf(const KernelInfo &K,
+                                               unsigned Result) {
+  auto *It = llvm::find_if(K.Updates, [&](const codegen::UpdatedOperand &U) {
+    return U.Result == Result;
+  });
+  return It == K.Updates.end() ? nullptr : It;
 }
 
 /// The operand whose memory a result takes over: one that nothing needs after
@@ -30,11 +41,14 @@ std::optional<unsigned>
 EntryPlanner::takeOver(Operation *Op, const KernelInfo &K, unsigned Result,
                        ArrayRef<uint32_t> Operands, Scope &S) {
   auto Launch = cast<LaunchOp>(Op);
+  const codegen::UpdatedOperand *Update = updateOf(K, Result);
   for (auto [I, V] : llvm::enumerate(Launch.getInputs())) {
+    if (Update && I != Update->Operand)
+      continue;
     unsigned In = StorageOf[Operands[I]];
     const Storage &Memory = Storages[In];
     if (Memory.Kind != fb::BufferKind::Temp || Pinned.contains(In) ||
-        !dies(V, Op, S) || !mayTakeOver(K.Func, I, Result))
+        !dies(V, Op, S) || !mayTakeOver(K, I, Result))
       continue;
     // Another view of the same memory may be read in another order.
     unsigned Readers = llvm::count_if(
@@ -116,6 +130,10 @@ llvm::Error EntryPlanner::visitLaunch(Operation *Op, Scope &S) {
   for (uint32_t B : Results)
     if (!Taken.contains(StorageOf[B]))
       allocIfDynamic(B, S);
+  // What a kernel only changes in part it has to find in the result's memory.
+  for (const codegen::UpdatedOperand &U : K.Updates)
+    if (StorageOf[Operands[U.Operand]] != StorageOf[Results[U.Result]])
+      emitCopy(Operands[U.Operand], Results[U.Result], S);
 
   fb::LaunchT Step;
   Step.kernel = K.Index;

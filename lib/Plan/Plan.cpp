@@ -31,6 +31,7 @@ llvm::Error addKernel(ProgramState &P, const codegen::CompiledKernel &Compiled,
     Info.Symbols.push_back(P.Exprs.symbol(S));
   for (const codegen::PackRequest &Pack : Compiled.Packs)
     Info.Packs.push_back({Pack.Operand, Pack.Spec});
+  Info.Updates.assign(Compiled.Updates.begin(), Compiled.Updates.end());
   Operation *Return = Func.getBody().front().getTerminator();
   Func.walk([&](CompactOp Op) {
     CompactResult R;

@@ -25,6 +25,7 @@ struct KernelInfo {
   std::vector<uint32_t> Symbols;
   llvm::SmallVector<std::pair<unsigned, std::string>, 2> Packs;
   llvm::SmallVector<CompactResult, 1> Compacts;
+  llvm::SmallVector<codegen::UpdatedOperand, 1> Updates;
 };
 
 struct ProgramState {
@@ -39,7 +40,7 @@ struct ProgramState {
 
 /// Whether result `Result` of the kernel may be written over its argument
 /// `Operand`.
-bool mayTakeOver(mlir::func::FuncOp Kernel, unsigned Operand, unsigned Result);
+bool mayTakeOver(const KernelInfo &Kernel, unsigned Operand, unsigned Result);
 
 } // namespace limosa::plan
 

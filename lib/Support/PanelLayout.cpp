@@ -21,6 +21,7 @@ std::string PanelLayout::toString() const {
          " vl=" + std::to_string(Lanes) +
          (Together > 1 ? " t=" + std::to_string(Together) : std::string()) +
          (Align > 1 ? " a=" + std::to_string(Align) : std::string()) +
+         (Parts > 1 ? " p=" + std::to_string(Parts) : std::string()) +
          " g=" + std::to_string(Groups) + " o=" + std::to_string(Offset) +
          " b=" + joinDims(Batch) + " k=" + joinDims(K) +
          " n=" + joinDims(Columns);
@@ -65,6 +66,7 @@ std::optional<PanelLayout> PanelLayout::parse(std::string_view Text) {
                       : Key == "vl" ? &L.Lanes
                       : Key == "t"  ? &L.Together
                       : Key == "a"  ? &L.Align
+                      : Key == "p"  ? &L.Parts
                       : Key == "g"  ? &L.Groups
                       : Key == "o"  ? &L.Offset
                                     : nullptr;
@@ -76,9 +78,9 @@ std::optional<PanelLayout> PanelLayout::parse(std::string_view Text) {
   auto Columns = positions(L.Columns);
   if (L.Lanes <= 0 || L.PanelColumns <= 0 || L.PanelColumns % L.Lanes ||
       L.Groups <= 0 || L.Together < 1 || L.Together > L.Lanes || L.Align < 1 ||
-      (L.Align > 1 && L.Align % L.Together) || !Columns ||
-      *Columns % L.Groups || !paddedPositions(L.K, L.padding()) ||
-      !positions(L.Batch))
+      (L.Align > 1 && L.Align % L.Together) || L.Parts < 1 || !Columns ||
+      *Columns % L.Groups || *Columns / L.Groups % L.Parts ||
+      !paddedPositions(L.K, L.padding()) || !positions(L.Batch))
     return std::nullopt;
   return L;
 }
@@ -88,14 +90,14 @@ std::optional<PanelLayout> PanelLayout::parse(std::string_view Text) {
 //===----------------------------------------------------------------------===//
 
 int64_t PanelLayout::columns() const {
-  return positions(Columns).value_or(0) / Groups;
+  return positions(Columns).value_or(0) / Groups / Parts;
 }
 int64_t PanelLayout::depth() const {
   return paddedPositions(K, padding()).value_or(0);
 }
 int64_t PanelLayout::batch() const { return positions(Batch).value_or(0); }
 int64_t PanelLayout::groupElements() const {
-  return depth() * ((columns() + Lanes - 1) / Lanes * Lanes);
+  return depth() * Parts * ((columns() + Lanes - 1) / Lanes * Lanes);
 }
 
 /// Whether all elements of the layout lie in a constant of `Elements`.
@@ -119,7 +121,8 @@ static bool fitsIn(const PanelLayout &L, int64_t Elements) {
 static std::optional<size_t>
 packedBytes(const PanelLayout &L, unsigned ElementBytes, size_t PlainElements) {
   auto Columns = positions(L.Columns);
-  if (!Columns || *Columns % L.Groups || !fitsIn(L, int64_t(PlainElements)))
+  if (!Columns || *Columns % L.Groups || *Columns / L.Groups % L.Parts ||
+      !fitsIn(L, int64_t(PlainElements)))
     return std::nullopt;
   int64_t Bytes = L.groupElements();
   for (int64_t Factor : {L.Groups, L.batch(), int64_t(ElementBytes)})
@@ -147,24 +150,28 @@ static std::vector<int64_t> offsetsOf(const PanelDims &Ds) {
 }
 
 /// Calls `Row(plain offset of row, offsets of columns, packed offset)` for each
-/// row of each panel. In a packed row, columns are `Together` elements apart.
+/// row of each part of each panel. In a packed row, columns are `Together`
+/// elements apart.
 template <typename Fn> static void forEachRow(const PanelLayout &L, Fn Row) {
   const std::vector<int64_t> Batch = offsetsOf(L.Batch), K = offsetsOf(L.K),
                              Columns = offsetsOf(L.Columns);
   const int64_t Inner = L.K.empty() ? 1 : L.K.back().Extent, T = L.Together;
-  const int64_t PerGroup = L.columns();
+  const int64_t PerPart = L.columns(), PerGroup = PerPart * L.Parts;
   int64_t At = 0;
   for (int64_t Base : Batch)
     for (int64_t G = 0; G < L.Groups; ++G)
-      for (int64_t First = 0; First < PerGroup; First += L.PanelColumns) {
-        int64_t Left = std::min(L.PanelColumns, PerGroup - First);
-        std::span<const int64_t> Column(Columns.data() + G * PerGroup + First,
-                                        size_t(Left));
-        const int64_t Width = (Left + L.Lanes - 1) / L.Lanes * L.Lanes;
+      for (int64_t First = 0; First < PerPart; First += L.PanelColumns) {
+        int64_t Left = std::min(L.PanelColumns, PerPart - First);
+        const int64_t OfPart = (Left + L.Lanes - 1) / L.Lanes * L.Lanes;
+        const int64_t Width = OfPart * L.Parts;
         for (size_t Outer = 0; Outer < K.size(); Outer += size_t(Inner)) {
           for (int64_t I = 0; I < Inner; ++I)
-            Row(L.Offset + Base + K[Outer + size_t(I)], Column,
-                At + I / T * T * Width + I % T);
+            for (int64_t Part = 0; Part < L.Parts; ++Part)
+              Row(L.Offset + Base + K[Outer + size_t(I)],
+                  std::span(Columns.data() + G * PerGroup + Part * PerPart +
+                                First,
+                            size_t(Left)),
+                  At + (I / T * Width + Part * OfPart) * T + I % T);
           At += (Inner + L.padding() - 1) / L.padding() * L.padding() * Width;
         }
       }

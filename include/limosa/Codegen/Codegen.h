@@ -60,6 +60,12 @@ llvm::Expected<std::vector<uint8_t>>
 packConstant(llvm::StringRef Spec, mlir::RankedTensorType Ty,
              llvm::ArrayRef<uint8_t> Bytes);
 
+/// A result of which only a part is written: the kernel has to find the rest of
+/// its operand there, in the operand's own memory or in a copy.
+struct UpdatedOperand {
+  unsigned Operand = 0, Result = 0;
+};
+
 /// What the plan has to know to launch a kernel.
 struct CompiledKernel {
   std::string Name;     ///< of the kernel function
@@ -70,6 +76,7 @@ struct CompiledKernel {
   DimExpr Grid;         ///< number of tiles
   DimExpr ScratchBytes; ///< per worker
   std::vector<PackRequest> Packs;
+  std::vector<UpdatedOperand> Updates;
   std::vector<std::string> Remarks; ///< why it is not on a fast path
   std::optional<DimExpr> Flops;
   std::optional<DimExpr> Bytes; ///< read and written at least once

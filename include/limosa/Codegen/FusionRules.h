@@ -13,6 +13,7 @@
 #include "mlir/IR/Value.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/SmallVector.h"
+#include <optional>
 
 namespace limosa::codegen {
 
@@ -38,6 +39,24 @@ bool keepsContiguity(mlir::Operation *Op);
 /// come from outside the group or be pullable.
 bool canBeEpilogue(mlir::Operation *Producer, mlir::Operation *Consumer);
 
+/// A product with constant weights whose result is only read in equal parts of
+/// its columns: the gates of a recurrent cell or of a gated unit. The kernel
+/// computes the same columns of all parts at a time, so that ops on elements of
+/// several parts are an epilogue, too.
+struct ColumnSplit {
+  unsigned Dim;                                ///< of the product's result
+  int64_t Parts;                               ///< how many
+  int64_t Columns;                             ///< of each
+  llvm::SmallVector<mlir::Operation *> Slices; ///< the ops that read a part
+};
+/// The split of a product, before or after it is outlined; nullopt if some use
+/// is of another kind, or parts side by side would slow the product down.
+std::optional<ColumnSplit> findColumnSplit(mlir::Operation *Product);
+
+/// Whether `Update`, an update_slice, may be in the kernel of a product that
+/// its update is computed from: elements go straight to their place.
+bool canStoreIntoSlice(mlir::Operation *Update);
+
 /// Whether the ops (in program order, all their uses known) make one reduction
 /// chain: every reduce shares one domain and one set of reduced dimensions, and
 /// between them are pullable ops that stay on their row. `Outputs` are the
@@ -61,8 +80,10 @@ bool usedOnlyElementwise(mlir::Value V);
 
 /// Whether `Result` of a kernel may take over the memory of its argument
 /// `Operand`: every path between them is elementwise and types agree, so that
-/// an element is read no later than it is written.
-bool canDonate(mlir::Value Operand, mlir::Value Result);
+/// an element is read no later than it is written. `Together`: the kernel
+/// computes all its results at the same coordinates before it stores any, so
+/// that other results may move the elements on.
+bool canDonate(mlir::Value Operand, mlir::Value Result, bool Together = false);
 
 } // namespace limosa::codegen
 

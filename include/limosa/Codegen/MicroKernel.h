@@ -100,9 +100,11 @@ struct TileShape {
 
 /// The register tile with the least estimated time for M x N; an unknown size
 /// is nullopt. `RowLimit` caps the rows (for strided A, which would evict
-/// itself from the first-level cache).
+/// itself from the first-level cache). With `Parts` a tile has as many times
+/// the vectors that are returned, and N counts the columns of one part.
 TileShape chooseTile(const RegisterFile &Regs, std::optional<int64_t> M,
-                     std::optional<int64_t> N, unsigned RowLimit = 16);
+                     std::optional<int64_t> N, unsigned RowLimit = 16,
+                     unsigned Parts = 1);
 
 /// Estimated cycles of one step of K on a tile: the multiply-add and load
 /// ports, the latency of the accumulators' chains, and B's way from the

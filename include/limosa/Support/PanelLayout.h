@@ -9,6 +9,8 @@
 // Where products take several steps of K at once, `Together` of them lie side
 // by side in each column: [k / Together][columns][Together], with zeros behind
 // the innermost dimension of K up to a multiple of `Together`, or of `Align`.
+// Where columns are used in `Parts` equal parts together, a panel has
+// PanelColumns of each, side by side: [k][part][columns].
 //
 // Weights are packed once, when a model is compiled; what a `.lim` says about a
 // packed constant is this layout as text, from which the plain weights can be
@@ -42,6 +44,7 @@ struct PanelLayout {
   int64_t Groups = 1;
   int64_t Together = 1;
   int64_t Align = 1;  ///< 1, or a multiple of Together
+  int64_t Parts = 1;  ///< of a group's columns
   int64_t Offset = 0; ///< of the first element
   /// Outermost first.
   std::vector<Dim> Batch, K, Columns;
@@ -52,12 +55,12 @@ struct PanelLayout {
   /// can have.
   static std::optional<PanelLayout> parse(std::string_view Text);
 
-  int64_t columns() const; ///< of one group
+  int64_t columns() const; ///< of one part of a group
   int64_t depth() const;   ///< product of K, the innermost one padded
   /// What the innermost dimension of K is padded to a multiple of.
   int64_t padding() const { return Align > Together ? Align : Together; }
   int64_t batch() const; ///< without groups
-  /// Elements of one group: depth * columns rounded up to Lanes.
+  /// Elements of one group: depth * Parts * columns rounded up to Lanes.
   int64_t groupElements() const;
 
   /// The packed bytes of a constant whose elements have `ElementBytes` (1, 2, 4

@@ -56,7 +56,7 @@ private:
 
   void describe() {
     KB.setGrid(P.batchCount() * P.rowBlocks() * P.columnBlocks());
-    KB.result().Flops = DimExpr(2) * P.batchCount() * P.M * P.N * P.K;
+    KB.result().Flops = DimExpr(2 * P.Parts) * P.batchCount() * P.M * P.N * P.K;
   }
 
   void prepareA() {
@@ -93,6 +93,7 @@ private:
     Layout.Lanes = P.Regs.Lanes;
     Layout.Together = P.Together;
     Layout.Align = P.AlignK;
+    Layout.Parts = P.Parts;
     Layout.Offset = *P.B.View->Offset.constant();
     Layout.Batch = *panelDims(*P.B.View, BatchDims);
     Layout.K = *panelDims(*P.B.View, P.B.Contract);
@@ -266,13 +267,15 @@ private:
         OffsetA, M.mul(CopyA ? M.sub(Row, BlockRow) : Row, KB.dim(RowStride)));
     for (unsigned R = 0; R < Rows; ++R)
       Kernel.RowOffsets.push_back(fold(DimExpr(R) * RowStride));
-    for (unsigned V = 0; V < Masks.size(); ++V)
-      Kernel.VectorOffsets.push_back(B.getIndexAttr(V * lanes() * P.Together));
+    // Parts of split columns lie side by side.
+    int64_t Width = P.Parts * int64_t(Masks.size()) * lanes();
+    for (int64_t Column = 0; Column < Width; Column += lanes())
+      Kernel.VectorOffsets.push_back(B.getIndexAttr(Column * P.Together));
     Kernel.OffsetB = panelOffset(Panel);
     if (P.B.Source == OperandSource::InPlace)
       Kernel.Masks.assign(Masks.begin(), Masks.end());
 
-    DimExpr InnerA = 1, InnerB = int64_t(Masks.size()) * lanes();
+    DimExpr InnerA = 1, InnerB = Width;
     for (const ContractPlan::KLoop &L : llvm::reverse(P.KLoops)) {
       bool InPlaceB = P.B.Source == OperandSource::InPlace;
       Kernel.Loops.insert(Kernel.Loops.begin(),
@@ -286,8 +289,7 @@ private:
       Inner.Extent = fold(DimExpr::ceilDiv(P.KLoops.back().Extent, P.AlignK) *
                           DimExpr(P.AlignK / P.Together));
       Inner.StrideA = B.getIndexAttr(P.Together);
-      Inner.StrideB =
-          B.getIndexAttr(int64_t(Masks.size()) * lanes() * P.Together);
+      Inner.StrideB = B.getIndexAttr(Width * P.Together);
     }
     return Kernel;
   }
@@ -297,11 +299,15 @@ private:
               ArrayRef<Value> Acc) {
     Value Column = M.mul(Panel, KB.constant(panelColumns()));
     for (unsigned R = 0; R < Rows; ++R)
-      for (unsigned V = 0; V < Masks.size(); ++V)
-        Epilogue.compute(Acc[R * Masks.size() + V],
+      for (unsigned V = 0; V < Masks.size(); ++V) {
+        SmallVector<Value> Parts;
+        for (int64_t Part = 0; Part < P.Parts; ++Part)
+          Parts.push_back(Acc[(R * P.Parts + Part) * Masks.size() + V]);
+        Epilogue.compute(Parts,
                          coordsAt(M.add(Row, KB.constant(R)),
                                   M.add(Column, KB.constant(V * lanes()))),
                          Lanes{lanes(), Masks[V]});
+      }
     Epilogue.store();
   }
 

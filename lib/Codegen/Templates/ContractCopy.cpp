@@ -26,8 +26,8 @@ Value ContractCopies::panelOffset(Value Panel) {
     return M.add(OffsetB, M.mul(Panel, KB.constant(panelColumns())));
   if (P.B.Source == OperandSource::Scratch)
     Panel = M.sub(Panel, Panels.First);
-  return M.add(OffsetB,
-               M.mul(Panel, KB.dim(P.paddedK() * DimExpr(P.PanelColumns))));
+  DimExpr PanelSize = P.paddedK() * DimExpr(P.PanelColumns * P.Parts);
+  return M.add(OffsetB, M.mul(Panel, KB.dim(PanelSize)));
 }
 
 Coords ContractCopies::noCoords(const ProductOperand &O) {

@@ -18,7 +18,7 @@ class Planner {
 public:
   Planner(ContractOp Op, const KernelAnalysis &Kernel,
           const TargetOptions &Options)
-      : Op(Op), Kernel(Kernel), Options(Options) {}
+      : Op(Op), Kernel(Kernel), Options(Options), Split(findColumnSplit(Op)) {}
 
   std::optional<ContractPlan> plan() {
     if (!TileEpilogue::fits(Op.getResult(), Kernel.Outputs))
@@ -29,6 +29,8 @@ public:
     setSources();
     mergeRows();
     mergeColumns();
+    if (!setParts())
+      return std::nullopt;
     mergeContracted();
     if (P.M.isConstant(1) && P.N.isConstant(1))
       return std::nullopt;
@@ -110,9 +112,12 @@ private:
     std::optional<unsigned> Lane =
         TileEpilogue::contiguousDim(Op.getResult(), Kernel.Outputs);
     DimExpr Columns = extentOf(P.B.V, P.B.Free);
-    if (Columns.isConstant(1) ||
-        (Lane && llvm::is_contained(P.RowDims, *Lane) &&
-         !extentOf(P.A.V, P.A.Free).isConstant(1))) {
+    bool Swap = Columns.isConstant(1) ||
+                (Lane && llvm::is_contained(P.RowDims, *Lane) &&
+                 !extentOf(P.A.V, P.A.Free).isConstant(1));
+    if (Split)
+      Swap = llvm::is_contained(P.RowDims, Split->Dim);
+    if (Swap) {
       std::swap(P.A, P.B);
       std::swap(P.RowDims, P.ColumnDims);
       for (auto &Batch : P.Batch)
@@ -184,6 +189,15 @@ private:
     return Merged.Extent;
   }
 
+  /// Columns that are split have to be packed in parts.
+  bool setParts() {
+    if (!Split)
+      return true;
+    P.Parts = Split->Parts;
+    P.N = Split->Columns;
+    return P.B.Source == OperandSource::PackedOnce;
+  }
+
   void mergeRows() { P.M = mergeFree(P.A, P.RowDims, true); }
   void mergeColumns() { P.N = mergeFree(P.B, P.ColumnDims, false); }
 
@@ -226,7 +240,7 @@ private:
     bool Aliases = P.A.Source == OperandSource::InPlace &&
                    (!Stride || (*Stride * Bytes) % 2048 == 0);
     auto M = P.M.constant(), N = P.N.constant();
-    P.Tile = chooseTile(P.Regs, M, N, Aliases ? 8 : 16);
+    P.Tile = chooseTile(P.Regs, M, N, Aliases ? 8 : 16, unsigned(P.Parts));
     if (P.TileStep) {
       P.TileRows = tileRows(M);
       P.Tile = {unsigned(2 * P.TileRows),
@@ -241,8 +255,9 @@ private:
         M ? std::max<int64_t>(*M / P.Tile.Rows, 1) : INT64_MAX;
 
     // A block of B stays in the second-level cache, in even shares.
-    P.Panels = std::clamp<int64_t>(BlockBytes / (K * P.PanelColumns * Bytes), 1,
-                                   AllPanels);
+    int64_t PanelSize = K * P.PanelColumns * P.Parts;
+    P.Panels =
+        std::clamp<int64_t>(BlockBytes / (PanelSize * Bytes), 1, AllPanels);
     // With one tile of rows there is nothing to stay for: split for workers.
     int64_t Shares = 8 * int64_t(Options.Workers);
     if (AllRowTiles == 1 && N && P.B.Source != OperandSource::Scratch)
@@ -252,8 +267,8 @@ private:
       P.Panels = std::max<int64_t>((AllPanels + Blocks - 1) / Blocks, 1);
     }
     int64_t Speed = P.TileStep ? TileProducts::Speed : P.Together;
-    int64_t Work = std::max<int64_t>(
-        K * P.Panels * P.PanelColumns * P.Tile.Rows / Speed, 1);
+    int64_t Work =
+        std::max<int64_t>(P.Panels * PanelSize * P.Tile.Rows / Speed, 1);
     P.RowTiles = std::clamp<int64_t>(TileWork / Work, 1, AllRowTiles);
     // Copying B pays off over many rows.
     if (P.B.Source == OperandSource::Scratch)
@@ -267,6 +282,7 @@ private:
   ContractOp Op;
   const KernelAnalysis &Kernel;
   const TargetOptions &Options;
+  std::optional<ColumnSplit> Split;
   ContractPlan P;
 };
 

@@ -70,6 +70,10 @@ struct ContractPlan {
   /// B is computed, and for at most FewRows rows at once not worth a copy.
   bool PullsFewRows = false;
   static constexpr int64_t FewRows = 3;
+  /// Parts that the columns are split into (see ColumnSplit). N, panels and the
+  /// tile's vectors count the columns of one; a panel has all parts, one after
+  /// the other.
+  int64_t Parts = 1;
   int64_t PanelColumns = 0; ///< Tile.Vectors * Regs.Lanes
   /// Register tiles in one tile of the grid.
   int64_t RowTiles = 1, Panels = 1;

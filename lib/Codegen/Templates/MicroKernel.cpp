@@ -238,11 +238,15 @@ static double rowsCost(const RegisterFile &Regs, std::optional<int64_t> M,
 }
 
 TileShape chooseTile(const RegisterFile &Regs, std::optional<int64_t> M,
-                     std::optional<int64_t> N, unsigned RowLimit) {
+                     std::optional<int64_t> N, unsigned RowLimit,
+                     unsigned Parts) {
   TileShape Best{1, 1};
   double BestCost = 0;
   for (unsigned Vectors : {4u, 3u, 2u, 1u}) {
-    unsigned Most = std::min(RowLimit, maxRows(Regs, Vectors));
+    unsigned Whole = Vectors * Parts; // of a row of the tile
+    if (Vectors > 1 && Whole > 4)
+      continue;
+    unsigned Most = std::min(RowLimit, maxRows(Regs, Whole));
     if (M)
       Most = std::min<int64_t>(Most, std::max<int64_t>(*M, 1));
     // Even shares: 49 rows in tiles of at most 8 are 7 x 7.
@@ -250,9 +254,9 @@ TileShape chooseTile(const RegisterFile &Regs, std::optional<int64_t> M,
     if (M && *M > 0)
       Rows = (*M + (*M + Most - 1) / Most - 1) / ((*M + Most - 1) / Most);
     int64_t Columns = (N.value_or(4096) + Regs.Lanes - 1) / Regs.Lanes;
-    double Cost = Columns / Vectors * rowsCost(Regs, M, Rows, Vectors);
+    double Cost = Columns / Vectors * rowsCost(Regs, M, Rows, Whole);
     if (unsigned Tail = Columns % Vectors)
-      Cost += rowsCost(Regs, M, Rows, Tail);
+      Cost += rowsCost(Regs, M, Rows, Tail * Parts);
     if (BestCost == 0 || Cost < BestCost) {
       Best = {Rows, Vectors};
       BestCost = Cost;

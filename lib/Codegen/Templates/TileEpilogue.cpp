@@ -18,12 +18,27 @@ static bool isElementwise(Operation *Op) {
   return Op->hasTrait<limosa::OpTrait::SameShape>() || isa<RelayoutOp>(Op);
 }
 
+using MovePaths = llvm::DenseMap<Value, std::optional<MovePath>>;
+
+/// An update of an argument with what `Paths` has, at the end of its path.
+static bool storesIntoArgument(Operation *Op, const MovePaths &Paths) {
+  auto Update = dyn_cast<UpdateSliceOp>(Op);
+  return Update && canStoreIntoSlice(Op) &&
+         isa<BlockArgument>(Update.getOperand()) &&
+         Paths.contains(Update.getUpdate()) &&
+         !Paths.contains(Update.getStarts()) &&
+         llvm::all_of(Op->getUsers(), [](Operation *User) {
+           return User->hasTrait<mlir::OpTrait::IsTerminator>();
+         });
+}
+
 /// The moves between Root and each value that depends on it; nullopt for those
 /// in which elements are mixed.
-static llvm::DenseMap<Value, std::optional<MovePath>> findMoves(Value Root) {
-  llvm::DenseMap<Value, std::optional<MovePath>> Paths;
+static MovePaths findMoves(Value Root) {
+  MovePaths Paths;
   Paths[Root] = MovePath();
   Block *Body = Root.getParentBlock();
+  std::optional<ColumnSplit> Split = findColumnSplit(Root.getDefiningOp());
   for (Operation &Op : llvm::make_range(
            std::next(Root.getDefiningOp()->getIterator()), Body->end())) {
     if (Op.hasTrait<mlir::OpTrait::IsTerminator>())
@@ -40,9 +55,12 @@ static llvm::DenseMap<Value, std::optional<MovePath>> findMoves(Value Root) {
     }
     if (!Depends)
       continue;
-    if (Mixed || !(isa<TransposeOp, ReshapeOp>(Op) || isElementwise(&Op)))
+    bool IsPart = Split && llvm::is_contained(Split->Slices, &Op);
+    bool Moves =
+        isa<TransposeOp, ReshapeOp>(Op) || storesIntoArgument(&Op, Paths);
+    if (Mixed || !(Moves || IsPart || isElementwise(&Op)))
       Result.reset();
-    else if (!isElementwise(&Op))
+    else if (Moves)
       Result->push_back(&Op);
     for (Value V : Op.getResults())
       Paths[V] = Result;
@@ -81,6 +99,8 @@ std::optional<unsigned> TileEpilogue::contiguousDim(Value Root,
       D = T.getPerm()[D];
       continue;
     }
+    if (isa<UpdateSliceOp>(Op))
+      continue;
     auto Logical = [](Type T) {
       return llvm::to_vector(
           llvm::seq<int64_t>(0, cast<RankedTensorType>(T).getRank()));
@@ -97,10 +117,23 @@ std::optional<unsigned> TileEpilogue::contiguousDim(Value Root,
 
 TileEpilogue::TileEpilogue(KernelBuilder &KB, Puller &P, Value Root,
                            ArrayRef<Value> Outputs)
-    : KB(KB), P(P), Root(Root), Outputs(Outputs.begin(), Outputs.end()) {
-  auto Paths = findMoves(Root);
-  for (Value V : Outputs)
-    Moves.push_back(*Paths[V]);
+    : KB(KB), P(P), Root(Root), Outputs(Outputs.begin(), Outputs.end()),
+      Split(findColumnSplit(Root.getDefiningOp())) {
+  auto Moves = findMoves(Root);
+  for (auto [I, V] : llvm::enumerate(Outputs)) {
+    Path &To = Paths.emplace_back();
+    To.Pulled = V;
+    To.First = *Moves[V];
+    while (!To.First.empty() && To.Pulled.getDefiningOp() == To.First.back()) {
+      auto Update = dyn_cast<UpdateSliceOp>(To.First.back());
+      To.Pulled = To.First.back()->getOperand(Update ? 1 : 0);
+      To.Last.insert(To.Last.begin(), To.First.pop_back_val());
+      if (Update)
+        KB.result().Updates.push_back(
+            {cast<BlockArgument>(Update.getOperand()).getArgNumber(),
+             unsigned(I)});
+    }
+  }
 }
 
 /// Coordinates of a transpose's result from those of its operand.
@@ -135,23 +168,78 @@ Value TileEpilogue::toRoot(Value Accumulator) {
   return arith::TruncIOp::create(B, KB.loc(), To, Accumulator);
 }
 
-void TileEpilogue::compute(Value Accumulator, const Coords &At,
+/// Where an element of `Op`'s operand (an update's new block) at `At` is in its
+/// result.
+Coords TileEpilogue::move(Operation *Op, const Coords &At, const Lanes &L) {
+  if (auto T = dyn_cast<TransposeOp>(Op))
+    return transposeCoords(T, At);
+  if (isa<ReshapeOp>(Op))
+    return reshapeCoords(KB, At, getDims(Op->getOperand(0)),
+                         getDims(Op->getResult(0)), L.Count);
+  auto Update = cast<UpdateSliceOp>(Op);
+  IndexMath &M = KB.math();
+  Dims Whole = getDims(Update.getOperand()),
+       Block = getDims(Update.getUpdate());
+  Coords Out = At;
+  for (unsigned D = 0; D < Whole.size(); ++D) {
+    if (Whole[D] == Block[D])
+      continue; // clamped to 0
+    Coords Which(1);
+    Which.PerDim[0] = M.uniform(int64_t(D));
+    Value Start = P.pull(Update.getStarts(), Which, {});
+    Start = arith::IndexCastOp::create(KB.builder(), KB.loc(),
+                                       KB.builder().getIndexType(), Start);
+    Start = M.max(M.min(Start, KB.dim(Whole[D] - Block[D])), KB.constant(0));
+    KB.materialize(Out, D, Block, L.Count);
+    Out.PerDim[D] = M.add(Out.PerDim[D], Start);
+  }
+  return Out;
+}
+
+/// Binds what each slice of the product shows at `At`, coordinates in a part.
+void TileEpilogue::bindParts(ArrayRef<Value> Accumulators, const Coords &At,
+                             const Lanes &L) {
+  SmallVector<Value> Parts;
+  for (Operation *Op : Split->Slices) {
+    auto Slice = cast<SliceOp>(Op);
+    int64_t First = *parseDims(Slice.getStarts())[Split->Dim].constant();
+    Value Element = toRoot(Accumulators[First / Split->Columns]);
+    P.bind(Root, [Element](const Coords &, const Lanes &) { return Element; });
+    Coords InRoot = At;
+    Index &Column = InRoot.PerDim[Split->Dim];
+    Column = KB.math().add(Column, KB.constant(First));
+    Parts.push_back(P.pull(Slice.getOperand(), InRoot, L));
+    P.unbind(Root);
+  }
+  for (auto [Op, Part] : llvm::zip_equal(Split->Slices, Parts)) {
+    Value Element = Part;
+    P.bind(Op->getResult(0),
+           [Element](const Coords &, const Lanes &) { return Element; });
+  }
+}
+
+void TileEpilogue::compute(ArrayRef<Value> Accumulators, const Coords &At,
                            const Lanes &L) {
-  Value Element = toRoot(Accumulator);
-  P.bind(Root, [Element](const Coords &, const Lanes &) { return Element; });
-  for (auto [I, Output] : llvm::enumerate(Outputs)) {
+  if (Split) {
+    bindParts(Accumulators, At, L);
+  } else {
+    Value Element = toRoot(Accumulators[0]);
+    P.bind(Root, [Element](const Coords &, const Lanes &) { return Element; });
+  }
+  for (auto [I, To] : llvm::enumerate(Paths)) {
     Coords OutAt = At;
-    for (Operation *Op : Moves[I]) {
-      if (auto T = dyn_cast<TransposeOp>(Op))
-        OutAt = transposeCoords(T, OutAt);
-      else
-        OutAt = reshapeCoords(KB, OutAt, getDims(Op->getOperand(0)),
-                              getDims(Op->getResult(0)), L.Count);
-    }
-    Value V = P.pull(Output, OutAt, L);
+    for (Operation *Op : To.First)
+      OutAt = move(Op, OutAt, L);
+    Value V = P.pull(To.Pulled, OutAt, L);
+    for (Operation *Op : To.Last)
+      OutAt = move(Op, OutAt, L);
     Done.push_back({unsigned(I), V, OutAt, L});
   }
-  P.unbind(Root);
+  if (Split)
+    for (Operation *Op : Split->Slices)
+      P.unbind(Op->getResult(0));
+  else
+    P.unbind(Root);
 }
 
 Value TileEpilogue::valueAt(Value Accumulator, const Coords &At,

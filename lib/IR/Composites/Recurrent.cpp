@@ -128,16 +128,15 @@ Values gruStep(const Cell &C, Value X, ValueRange S) {
   Value XH = C.gate(X, 2), Z, R, Candidate;
   if (boolOf(C.Config, "linear_before_reset")) {
     Value P = C.recur(H, C.R);
-    Value ZR = C.act(0, B.add(C.gate(X, 0, 2), C.gate(P, 0, 2)));
-    Z = C.gate(ZR, 0);
-    R = C.gate(ZR, 1);
+    Z = C.act(0, B.add(C.gate(X, 0), C.gate(P, 0)));
+    R = C.act(0, B.add(C.gate(X, 1), C.gate(P, 1)));
     Value HP = C.gate(P, 2);
     HP = B.add(HP, C.alongBatch(C.rows(C.RecurrentBias, 2), HP));
     Candidate = C.act(1, B.add(XH, B.mul(R, HP)));
   } else {
-    Value ZR = C.act(0, B.add(C.gate(X, 0, 2), C.recur(H, C.rows(C.R, 0, 2))));
-    Z = C.gate(ZR, 0);
-    R = C.gate(ZR, 1);
+    Value P = C.recur(H, C.rows(C.R, 0, 2));
+    Z = C.act(0, B.add(C.gate(X, 0), C.gate(P, 0)));
+    R = C.act(0, B.add(C.gate(X, 1), C.gate(P, 1)));
     Candidate = C.act(1, B.add(XH, C.recur(B.mul(R, H), C.rows(C.R, 2))));
   }
   Value Kept = B.mul(Z, H);

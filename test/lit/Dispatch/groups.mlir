@@ -66,3 +66,39 @@ func.func @views(%x: !t, %i: tensor<24xi64>, %y: !t)
   %g = limosa.exp %y : (!t) -> !t
   return %s#0, %s#1, %g : !f, tensor<24xi64>, !t
 }
+
+// -----
+
+// The gates of a cell meet on the product's tile, and what comes of them goes
+// into the sequence.
+
+!g = tensor<1x32xf32>
+!h = tensor<1x16xf32>
+!s = tensor<9x1x16xf32>
+// CHECK-LABEL: func.func @gates
+// CHECK: %[[L:.*]]:2 = limosa.launch
+// CHECK-NOT: launch
+// CHECK: return %[[L]]#0, %[[L]]#1
+func.func @gates(%x: tensor<1x8xf32>, %s: !s, %t: tensor<i64>)
+    -> (!h, !s) attributes {limosa.entry} {
+  %w = limosa.constant dense_resource<w> : tensor<32x8xf32>
+  %z = limosa.contract %x, %w {lhs_batch = array<i64>, rhs_batch = array<i64>, lhs_contract = array<i64: 1>, rhs_contract = array<i64: 1>} : (tensor<1x8xf32>, tensor<32x8xf32>) -> !g
+  %a = limosa.slice %z {starts = ["0", "0"], steps = array<i64: 1, 1>} : (!g) -> !h
+  %b = limosa.slice %z {starts = ["0", "16"], steps = array<i64: 1, 1>} : (!g) -> !h
+  %e = limosa.tanh %b : (!h) -> !h
+  %m = limosa.mul %a, %e : (!h, !h) -> !h
+  %r = limosa.reshape %m : (!h) -> tensor<1x1x16xf32>
+  %zero = limosa.constant dense<0> : tensor<2xi64>
+  %one = limosa.reshape %t : (tensor<i64>) -> tensor<1xi64>
+  %at = limosa.concat %one, %zero {dim = 0 : i64} : (tensor<1xi64>, tensor<2xi64>) -> tensor<3xi64>
+  %u = limosa.update_slice %s, %r, %at : (!s, tensor<1x1x16xf32>, tensor<3xi64>) -> !s
+  return %m, %u : !h, !s
+}
+
+{-#
+  dialect_resources: {
+    builtin: {
+      w: "0x04000000"
+    }
+  }
+#-}

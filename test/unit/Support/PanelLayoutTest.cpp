@@ -110,6 +110,31 @@ TEST(PanelLayout, PadsKFurther) {
       PanelLayout::parse("panel nr=8 vl=8 t=2 a=3 g=1 o=0 b= k=1:1 n=1:1"));
 }
 
+TEST(PanelLayout, PutsPartsSideBySide) {
+  PanelLayout L;
+  L.PanelColumns = L.Lanes = 8;
+  L.Parts = 3;
+  L.K = {{5, 1}};
+  L.Columns = {{30, 5}};
+  std::vector<uint8_t> Plain(150);
+  std::iota(Plain.begin(), Plain.end(), uint8_t(0));
+  auto Packed = L.pack(1, Plain);
+  ASSERT_TRUE(Packed);
+  ASSERT_EQ(Packed->size(), 5u * 3 * (8 + 8)); // 10 columns of each part
+  auto At = [&](size_t I) { return int((*Packed)[I]); };
+  EXPECT_EQ(At(1), 5);                // next column
+  EXPECT_EQ(At(8), 50);               // the second part
+  EXPECT_EQ(At(24), 1);               // next step of K
+  EXPECT_EQ(At(5 * 24), 8 * 5);       // second panel
+  EXPECT_EQ(At(5 * 24 + 2), 0);       // its padding
+  EXPECT_EQ(At(5 * 24 + 17), 29 * 5); // its third part
+  EXPECT_EQ(L.unpack(1, Plain.size(), *Packed), Plain);
+  auto Parsed = PanelLayout::parse(L.toString());
+  ASSERT_TRUE(Parsed);
+  EXPECT_EQ(Parsed->toString(), L.toString());
+  EXPECT_FALSE(PanelLayout::parse("panel nr=16 vl=16 p=2 n=3:1"));
+}
+
 TEST(PanelLayout, RefusesSizesThatDoNotFit) {
   PanelLayout L;
   L.PanelColumns = L.Lanes = 16;
