@@ -276,7 +276,7 @@ def test_torch_takes_the_best_compiler_settings_that_work(monkeypatch, broken, e
 
     monkeypatch.setattr(torch, "compile", compiled)
     case = next(c for c in table.all_cases() if c.name == "product-odd-127x129x131")
-    options = SimpleNamespace(threads=torch.get_num_threads(), model="",
+    options = SimpleNamespace(threads=torch.get_num_threads(), model="", precision="f32",
                               torch_module=f"{ROOT / 'bench/suite/torch_module.py'}:{case.name}")
     engine = bench_peers.Torch(options, case.feeds())
     assert engine.settings["torch.compile"] == expected
