@@ -334,7 +334,8 @@ std::optional<int64_t> codegen::fastestDim(Value V) {
   Operation *Op = V.getDefiningOp();
   if (!Op) {
     Dims Shape = getDims(V);
-    for (int64_t D : llvm::reverse(getOrder(V.getType())))
+    auto Order = getOrder(V.getType());
+    for (int64_t D : llvm::reverse(Order))
       if (!Shape[D].isConstant(1))
         return D;
     return std::nullopt;
