@@ -2,8 +2,9 @@
 //
 // A target is an ISA level plus extras: "avx2" (x86-64-v3), "avx512"
 // (x86-64-v4), "avx2+vnni", "avx512+vnni", "avx512+vnni+bf16",
-// "avx512+vnni+bf16+amx". Everything that shapes code comes from this text, never from the machine that compiles, so
-// that the same options give the same bytes anywhere.
+// "avx512+vnni+bf16+amx". Everything that shapes code comes from this text,
+// never from the machine that compiles, so that the same options give the same
+// bytes anywhere.
 //
 //===----------------------------------------------------------------------===//
 
