@@ -23,13 +23,21 @@ Value widenTo(KernelBuilder &KB, Value V, Type AccType, bool Unsigned) {
   return arith::ExtSIOp::create(B, KB.loc(), To, V);
 }
 
-SmallVector<Value> transposeSquare(KernelBuilder &KB, ArrayRef<Value> Rows) {
-  int64_t N = Rows.size();
+/// Of two vectors of N lanes side by side: lanes of their lower and of their
+/// higher halves in turns.
+static std::pair<SmallVector<int64_t>, SmallVector<int64_t>>
+interleavedHalves(int64_t N) {
   SmallVector<int64_t> Low, High;
   for (int64_t I = 0; I < N / 2; ++I) {
     llvm::append_values(Low, I, N + I);
     llvm::append_values(High, N / 2 + I, N + N / 2 + I);
   }
+  return {Low, High};
+}
+
+SmallVector<Value> transposeSquare(KernelBuilder &KB, ArrayRef<Value> Rows) {
+  int64_t N = Rows.size();
+  auto [Low, High] = interleavedHalves(N);
   SmallVector<Value> Cur(Rows);
   for (int64_t Round = 1; Round < N; Round *= 2) {
     SmallVector<Value> Next;
@@ -45,11 +53,7 @@ SmallVector<Value> transposeSquare(KernelBuilder &KB, ArrayRef<Value> Rows) {
 Value addTransposed(KernelBuilder &KB, ArrayRef<Value> Vectors) {
   // The rounds of transposing, of which only the sum of both halves is kept.
   int64_t N = Vectors.size();
-  SmallVector<int64_t> Low, High;
-  for (int64_t I = 0; I < N / 2; ++I) {
-    llvm::append_values(Low, I, N + I);
-    llvm::append_values(High, N / 2 + I, N + N / 2 + I);
-  }
+  auto [Low, High] = interleavedHalves(N);
   SmallVector<Value> Cur(Vectors);
   for (int64_t Left = N / 2; Left > 0; Left /= 2) {
     SmallVector<Value> Next;

@@ -199,10 +199,6 @@ TEST_P(ByteProductsTest, HotLoop) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Isa, ByteProductsTest, testing::ValuesIn(byteIsas()),
-                         [](auto &Info) {
-                           std::string Name = Info.param;
-                           llvm::replace(Name, '+', '_');
-                           return Name;
-                         });
+                         isaTestName);
 
 } // namespace

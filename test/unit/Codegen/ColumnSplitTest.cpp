@@ -8,22 +8,12 @@
 #include "KernelFixture.h"
 #include "limosa/Codegen/FusionRules.h"
 #include <gtest/gtest.h>
-#include <random>
 
 using namespace mlir;
 using namespace limosa;
 using namespace limosa::test;
 
 namespace {
-
-std::vector<float> randomFloats(size_t N, unsigned Seed) {
-  std::mt19937 Gen(Seed);
-  std::uniform_real_distribution<float> Dist(-1, 1);
-  std::vector<float> V(N);
-  for (float &X : V)
-    X = Dist(Gen);
-  return V;
-}
 
 struct Gates {
   int64_t Rows, Parts, Columns, Depth;

@@ -4,22 +4,12 @@
 #include "limosa/Codegen/Packing.h"
 #include <cmath>
 #include <gtest/gtest.h>
-#include <random>
 
 using namespace mlir;
 using namespace limosa;
 using namespace limosa::test;
 
 namespace {
-
-std::vector<float> randomFloats(size_t N, unsigned Seed) {
-  std::mt19937 Gen(Seed);
-  std::uniform_real_distribution<float> Dist(-1, 1);
-  std::vector<float> V(N);
-  for (float &X : V)
-    X = Dist(Gen);
-  return V;
-}
 
 /// A product of dimensions by letter, e.g. "bmk,bkn->bmn"; the letters' order
 /// in an operand is its logical order.

@@ -2,7 +2,6 @@
 
 #include "KernelFixture.h"
 #include <gtest/gtest.h>
-#include <random>
 
 using namespace mlir;
 using namespace limosa;
@@ -34,15 +33,6 @@ struct Case {
     Groups = Input[1] / Filter[1];
   }
 };
-
-std::vector<float> randomFloats(size_t N, unsigned Seed) {
-  std::mt19937 Gen(Seed);
-  std::uniform_real_distribution<float> Dist(-1, 1);
-  std::vector<float> V(N);
-  for (float &X : V)
-    X = Dist(Gen);
-  return V;
-}
 
 int64_t product(ArrayRef<int64_t> V) {
   int64_t P = 1;

@@ -6,7 +6,7 @@
 #include "mlir/IR/Verifier.h"
 #include <cstdlib>
 #include <cstring>
-#include <gtest/gtest.h>
+#include <random>
 
 using namespace mlir;
 
@@ -145,6 +145,21 @@ bool KernelFixture::run(ArrayRef<const void *> Inputs, ArrayRef<void *> Outputs,
   if (!prepare(Inputs, Outputs, Symbols))
     return false;
   return runTiles(Grid / 2, Grid) == 0 && runTiles(0, Grid / 2) == 0;
+}
+
+std::vector<float> randomFloats(size_t N, unsigned Seed) {
+  std::mt19937 Gen(Seed);
+  std::uniform_real_distribution<float> Dist(-1, 1);
+  std::vector<float> V(N);
+  for (float &X : V)
+    X = Dist(Gen);
+  return V;
+}
+
+std::string isaTestName(const testing::TestParamInfo<std::string> &Isa) {
+  std::string Name = Isa.param;
+  llvm::replace(Name, '+', '_');
+  return Name;
 }
 
 } // namespace limosa::test

@@ -13,6 +13,7 @@
 #include "Harness.h"
 #include "limosa/Codegen/Codegen.h"
 #include "limosa/IR/CoreBuilder.h"
+#include <gtest/gtest.h>
 #include <map>
 
 namespace limosa::test {
@@ -68,6 +69,12 @@ private:
   std::shared_ptr<void> Scratch;
   int64_t Grid = 0;
 };
+
+/// Between -1 and 1; the same for a seed everywhere.
+std::vector<float> randomFloats(size_t N, unsigned Seed);
+
+/// An ISA as part of a test's name, which may not have a '+'.
+std::string isaTestName(const testing::TestParamInfo<std::string> &Isa);
 
 } // namespace limosa::test
 

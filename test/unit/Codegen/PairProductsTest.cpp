@@ -221,10 +221,6 @@ TEST_P(PairProductsTest, HotLoop) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Isa, PairProductsTest, testing::ValuesIn(pairIsas()),
-                         [](auto &Info) {
-                           std::string Name = Info.param;
-                           llvm::replace(Name, '+', '_');
-                           return Name;
-                         });
+                         isaTestName);
 
 } // namespace
