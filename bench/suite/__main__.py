@@ -11,7 +11,7 @@ from pathlib import Path
 
 from . import export, machine
 from .case import Case
-from .engines import ENGINES
+from .engines import ENGINES, PRECISIONS
 from .harness import ROOT
 from .measure import Plan, measure
 from .page import write_page
@@ -19,6 +19,7 @@ from .store import Store, is_done, key
 from .table import all_cases
 
 QUICK = dict(rounds=5, seconds=1.0)
+NARROW_GROUPS = ("suite",)  # what is measured in other precisions than f32, too
 
 
 def chosen_cases(options) -> list[Case]:
@@ -61,19 +62,23 @@ def run(options) -> int:
                 options.lock, options.realtime)
     end = time.monotonic() + 60 * options.time if options.time else float("inf")
     done = {key(r): r for r in store.load()}
-    work = [(case, int(threads)) for threads in options.threads.split(",")
-            for case in chosen_cases(options)]
+    work = [(case, int(threads), precision) for precision in options.precision.split(",")
+            for threads in options.threads.split(",") for case in chosen_cases(options)
+            if precision == "f32" or case.family.group in NARROW_GROUPS]
     failed = 0
-    for number, (case, threads) in enumerate(work, 1):
-        before = done.get((case.name, threads, "f32"))
-        if before and not options.again and is_done(before, build, export.key(case), engines):
+    for number, (case, threads, precision) in enumerate(work, 1):
+        before = done.get((case.name, threads, precision))
+        if before and not options.again and is_done(before, build, export.key(case),
+                                                    plan.starters(precision)):
             continue
         if time.monotonic() > end:
             print(f"the time is up; {len(work) - number + 1} left for the next run")
             break
         title = f"[{number}/{len(work)}] {case.name}, {threads} thread{'s'[:threads > 1]}"
+        title += "" if precision == "f32" else f", {precision}"
         try:
-            record = measure(case, threads, plan, build, limits.get(threads, facts["limits"][-1]),
+            record = measure(case, threads, precision, plan, build,
+                             limits.get(threads, facts["limits"][-1]),
                              lambda what, t=title: _progress(f"{t}: {what}"))
         except Exception as error:  # the other cases are worth their results
             _progress("")
@@ -103,10 +108,15 @@ def _progress(text: str) -> None:
 
 def _in_short(record: dict) -> str:
     own = record["engines"].get("limosa", {})
-    if "ratio" not in record:
-        return own.get("error", "no peer ran it")
-    return (f"{1e3 * own['median']:.3f} ms, {record['fastest']} takes {record['ratio']:.2f} times "
-            f"that ({record['low']:.2f} to {record['high']:.2f})")
+    if "median" not in own:
+        return own.get("error", "did not run")
+    words = f"{1e3 * own['median']:.3f} ms"
+    if "ratio" in record:
+        words += (f", {record['fastest']} takes {record['ratio']:.2f} times that "
+                  f"({record['low']:.2f} to {record['high']:.2f})")
+    if over := record.get("over_f32"):
+        words += f", own f32 {over['ratio']:.2f} ({over['low']:.2f} to {over['high']:.2f})"
+    return words
 
 
 def main() -> int:
@@ -128,6 +138,8 @@ def main() -> int:
         if name != "run":
             continue
         command.add_argument("--threads", default="2,1")
+        command.add_argument("--precision", default=",".join(PRECISIONS),
+                             help="other than f32 for the models of the suite only")
         command.add_argument("--engines", default=",".join(ENGINES))
         command.add_argument("--rounds", type=int, help=f"default {Plan.rounds}")
         command.add_argument("--seconds", type=float,

@@ -14,6 +14,10 @@ from pathlib import Path
 from .harness import ROOT
 
 ENGINES = ("limosa", "onnxruntime", "openvino", "torch", "jax")
+# Who computes in a precision: the others have no mode for bf16 on a CPU that is worth racing.
+PRECISIONS = {"f32": ENGINES, "bf16": ("limosa", "openvino", "torch")}
+# Runs beside the engines where the precision is not f32: what is gained over it, and lost.
+OWN_F32 = "limosa-f32"
 HELPER = ROOT / "python" / "limosa" / "bench_peers.py"
 
 
@@ -33,13 +37,15 @@ class Engine:
     """A running engine that has run the model once. Ends with `close`."""
 
     def __init__(self, name: str, model: Path, threads: int, caches: Path,
-                 torch_module: str = "", timeout: float = 900):
+                 torch_module: str = "", timeout: float = 900, precision: str = "f32"):
         self.name = name
+        peer = "limosa" if name == OWN_F32 else name
         self.output_path = caches / f"{name}.npz"
         self.log = open(caches / f"{name}.log", "a+")
-        command = [sys.executable, str(HELPER), "--peer", name, "--model",
+        command = [sys.executable, str(HELPER), "--peer", peer, "--model",
                    str(model / "model.onnx"), "--threads", str(threads), "--inputs",
-                   str(model / "inputs.npz"), "--outputs", str(self.output_path)]
+                   str(model / "inputs.npz"), "--outputs", str(self.output_path),
+                   "--precision", "f32" if name == OWN_F32 else precision]
         if torch_module and name == "torch":
             command += ["--torch-module", torch_module]
         # A group of its own: torch's compile workers have to end with it.

@@ -16,7 +16,7 @@ import numpy as np
 
 from . import export, inspection
 from .case import Case
-from .engines import Engine, EngineError
+from .engines import OWN_F32, PRECISIONS, Engine, EngineError
 from .harness import ROOT
 from .machine import alone, make_realtime
 from .rounds import difference, interleave, ratio
@@ -36,6 +36,11 @@ class Plan:
     lock: str = ""  # a file that is locked while engines take turns
     realtime: bool = False  # scheduling of the engines while they take turns
 
+    def starters(self, precision: str) -> tuple[str, ...]:
+        """The engines of a race: those with a mode for the precision, and Limosa at f32."""
+        can = tuple(e for e in self.engines if e in PRECISIONS[precision])
+        return can if precision == "f32" else (*can, OWN_F32)
+
 
 @contextmanager
 def _caches() -> Iterator[Path]:
@@ -52,7 +57,7 @@ def _caches() -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def measure(case: Case, threads: int, plan: Plan, build: str, limits: dict,
+def measure(case: Case, threads: int, precision: str, plan: Plan, build: str, limits: dict,
             say: Callable[[str], None]) -> dict:
     """Raises nothing about engines: what they could not do is part of the record."""
     say("exporting")
@@ -60,7 +65,7 @@ def measure(case: Case, threads: int, plan: Plan, build: str, limits: dict,
     record = {
         "case": case.name, "family": case.family.name, "group": case.family.group,
         "base": case.family.base, "tags": list(case.family.tags), "sizes": case.sizes,
-        "threads": threads, "precision": "f32", "model": export.key(case), "build": build,
+        "threads": threads, "precision": precision, "model": export.key(case), "build": build,
         "time": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
         "rounds": plan.rounds, "seconds": plan.seconds, "realtime": plan.realtime, "engines": {}}
     with _caches() as caches:
@@ -76,7 +81,8 @@ def _start_cold(case: Case, model: Path, threads: int, plan: Plan, caches: Path,
     """Compiles with an empty cache; the engine that races then starts from it."""
     say("compiling (limosa)")
     try:
-        engine = Engine("limosa", model, threads, caches, timeout=plan.start_timeout)
+        engine = Engine("limosa", model, threads, caches, timeout=plan.start_timeout,
+                        precision=record["precision"])
     except EngineError as error:
         record["engines"]["limosa"] = {"error": str(error)}
         return
@@ -90,12 +96,13 @@ def _race(case: Case, model: Path, threads: int, plan: Plan, caches: Path, limit
     running: dict[str, Engine] = {}
     results = record["engines"]
     try:
-        for name in plan.engines:
+        for name in plan.starters(record["precision"]):
             if "error" in results.get(name, {}):
                 continue
             say(f"starting {name}")
             try:
-                engine = Engine(name, model, threads, caches, torch_module, plan.start_timeout)
+                engine = Engine(name, model, threads, caches, torch_module, plan.start_timeout,
+                                record["precision"])
             except EngineError as error:
                 results[name] = {"error": str(error)}
                 continue
@@ -111,18 +118,14 @@ def _race(case: Case, model: Path, threads: int, plan: Plan, caches: Path, limit
             record["load_before"] = round(os.getloadavg()[0], 2)
             times, failures = interleave({name: e.run for name, e in running.items()},
                                          plan.rounds, plan.seconds)
-            if "limosa" in times:
+            if "limosa" in times and record["precision"] == "f32":
                 _inspect(model, threads, plan, caches, limits, running["limosa"], record)
         for name, reason in failures.items():
             results[name]["error"] = reason
         for name, taken in times.items():
             results[name].update(taken.summary(), peak_bytes=running[name].peak_bytes,
                                  base_bytes=running[name].base_bytes)
-        if "limosa" in times:
-            own = running["limosa"].outputs()
-            for name in times.keys() - {"limosa"}:
-                apart = difference(own, running[name].outputs())
-                results[name].update(difference=apart, agrees=apart <= TOLERANCE)
+        _compare_outputs({name: running[name].outputs for name in times}, record)
     finally:
         for engine in running.values():
             engine.close()
@@ -140,11 +143,28 @@ def _inspect(model: Path, threads: int, plan: Plan, caches: Path, limits: dict, 
         record["inspect_error"] = str(error)
 
 
+def _compare_outputs(outputs: dict[str, Callable[[], dict]], record: dict) -> None:
+    """Adds differences: f32 results have to agree with Limosa's, others are told from its f32."""
+    narrow = record["precision"] != "f32"
+    base = OWN_F32 if narrow else "limosa"
+    if base not in outputs:
+        return
+    expected = outputs[base]()
+    for name in outputs.keys() - {base}:
+        apart = difference(outputs[name](), expected)
+        record["engines"][name]["difference"] = apart
+        if not narrow:
+            record["engines"][name]["agrees"] = apart <= TOLERANCE
+
+
 def compare(record: dict) -> None:
     """Adds the fastest peer and the ratios to a record with times."""
     engines = record["engines"]
     own = engines.get("limosa", {})
-    peers = {n: e for n, e in engines.items() if n != "limosa" and "median" in e}
+    if "median" in own and "median" in engines.get(OWN_F32, {}):
+        record["over_f32"] = ratio(own, engines[OWN_F32])
+    peers = {n: e for n, e in engines.items()
+             if n not in ("limosa", OWN_F32) and "median" in e}
     if "median" not in own or not peers:
         return
     for entry in peers.values():

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Iterable, Sequence
 
 from . import plots, scores
-from .engines import ENGINES
+from .engines import ENGINES, OWN_F32, PRECISIONS
 from .plots import milliseconds
 from .store import Store
 
 NAMES = {"limosa": "Limosa", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO",
-         "torch": "torch.compile", "jax": "XLA (jax)"}
+         "torch": "torch.compile", "jax": "XLA (jax)", OWN_F32: "Limosa, f32"}
 STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:72em;padding:0 1em;color:#223}
 h1{font-size:1.6em;margin-bottom:.2em}h2{font-size:1.25em;margin-top:2.2em;border-bottom:2px solid #dde}
@@ -81,12 +81,12 @@ def _cards(records: list[dict]) -> str:
     return html + "</div>\n"
 
 
-def _times(records: list[dict]) -> str:
+def _times(records: list[dict], engines: Sequence[str]) -> str:
     rows = []
     for record in records:
         cells = [record["case"], f'{record["ratio"]:.2f} ({record["low"]:.2f} to '
                                  f'{record["high"]:.2f})']
-        for name in ENGINES:
+        for name in engines:
             entry = record["engines"].get(name, {})
             if "median" not in entry:
                 cells.append("did not run" if "error" in entry else "")
@@ -96,7 +96,20 @@ def _times(records: list[dict]) -> str:
                 text = f'<span class="slower" title="outputs differ">{text} (differs)</span>'
             cells.append(Cell(f"<b>{text}</b>" if name == record["fastest"] else text))
         rows.append(cells)
-    return table(["case", "ratio", *NAMES.values()], rows, len(ENGINES) + 1)
+    return table(["case", "ratio", *(NAMES[n] for n in engines)], rows, len(engines) + 1)
+
+
+def _gains(records: list[dict], engines: Sequence[str]) -> str:
+    """What a narrower type gains over f32, and what it costs."""
+    rows = []
+    for record in sorted(records, key=lambda r: r["over_f32"]["ratio"]):
+        over = record["over_f32"]
+        apart = (record["engines"].get(n, {}).get("difference") for n in engines)
+        rows.append([record["case"],
+                     f'{over["ratio"]:.2f} ({over["low"]:.2f} to {over["high"]:.2f})',
+                     *("" if d is None else f"{d:.1e}" for d in apart)])
+    return table(["case", "over Limosa's f32", *(f"{NAMES[n]} is off by" for n in engines)], rows,
+                 len(engines) + 1)
 
 
 def _roofline(records: list[dict], everything: list[dict]) -> str:
@@ -147,7 +160,8 @@ def _memory(records: list[dict]) -> str:
         rows.append([record["case"], f'{above["limosa"] / other:.2f}' if other else "",
                      *(megabytes(above[n]) if n in above else "" for n in ENGINES)])
     rows.sort(key=lambda row: -float(row[1] or 0))
-    return table(["case", "over ONNX Runtime's", *NAMES.values()], rows, len(ENGINES) + 1)
+    return table(["case", "over ONNX Runtime's", *(NAMES[n] for n in ENGINES)], rows,
+                 len(ENGINES) + 1)
 
 
 def _settings(records: list[dict]) -> str:
@@ -182,9 +196,22 @@ READING = """<p>A <b>ratio</b> is the time of the fastest of the other engines o
 Limosa is faster, below 1 it is slower. The engines take turns in rounds, each in a process of its
 own; a round compares medians, the dot is the median round, and the line through it is where eight
 rounds of ten lie. Where the line crosses 1, the rounds do not agree on who is faster, and the dot is
-grey. All engines compute in f32 with
-the same number of threads, each at the settings listed at the end. Worst cases come first.</p>
+grey. All engines compute in the same precision (f32 where nothing else is said) with the same number
+of threads, each at the settings listed at the end. Worst cases come first.</p>
 """
+
+
+def _narrow_section(threads: int, precision: str, records: list[dict]) -> str:
+    engines = PRECISIONS[precision]
+    ran = scores.compared(records)
+    html = (f'<h2>{precision}, {threads} thread{"s"[:threads > 1]}: ratio to the fastest peer\'s '
+            f"{precision}</h2>\n")
+    html += f"<p>Values between kernels and weights are {precision}, sums f32.</p>\n" + _cards(records)
+    if ran:
+        html += plots.ratios(ran) + _times(ran, (*engines, OWN_F32))
+    html += "<h3>What it gains over f32, and what it costs</h3>\n<p>Differences are from Limosa's f32 "
+    html += "results, in parts of the largest value.</p>\n"
+    return html + _gains([r for r in records if "over_f32" in r], engines)
 
 
 def _section(threads: int, records: list[dict], everything: list[dict]) -> str:
@@ -199,7 +226,7 @@ def _section(threads: int, records: list[dict], everything: list[dict]) -> str:
             html += f"<h3>{words}</h3>\n" + plots.ratios(part)
     inspected = [r for r in ran if "inspect" in r]
     html += f"<h2>{threads} threads: times of all engines</h2>\n".replace("1 threads", "1 thread")
-    html += "<p>Medians; the fastest peer's is bold.</p>\n" + _times(ran)
+    html += "<p>Medians; the fastest peer's is bold.</p>\n" + _times(ran, ENGINES)
     html += "<h3>Time by class of ops</h3>\n<p>Of Limosa's kernels. A kernel counts as its first of "
     html += "products (convolutions too), normalisation (reductions, pooling, sorting), element-wise, "
     html += "movement; what is fused into a product counts as product.</p>\n"
@@ -220,8 +247,12 @@ def _section(threads: int, records: list[dict], everything: list[dict]) -> str:
 def html(records: list[dict], facts: dict) -> str:
     """The whole page. Records without a Limosa time are listed at its end."""
     body = "<h1>Limosa and other engines</h1>\n" + _machine(facts) + READING
-    for threads in sorted({r["threads"] for r in records}, reverse=True):
-        body += _section(threads, [r for r in records if r["threads"] == threads], records)
+    for precision in PRECISIONS:
+        part = [r for r in records if r["precision"] == precision]
+        for threads in sorted({r["threads"] for r in part}, reverse=True):
+            here = [r for r in part if r["threads"] == threads]
+            body += (_section(threads, here, part) if precision == "f32"
+                     else _narrow_section(threads, precision, here))
     body += "<h2>Engines, versions and settings</h2>\n" + _settings(records)
     body += "<h2>What did not run, or gave another result</h2>\n"
     body += table(["case", "threads", "engine", "what happened"], scores.troubles(records))

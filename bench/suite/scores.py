@@ -46,7 +46,8 @@ def efficiency(record: dict) -> float | None:
 def against_base(record: dict, records: list[dict]) -> float | None:
     """A variant's efficiency over that of the case it was made from."""
     for base in records:
-        if base["case"] == record["base"] and base["threads"] == record["threads"]:
+        if base["case"] == record["base"] and all(
+                base[field] == record[field] for field in ("threads", "precision")):
             own, other = efficiency(record), efficiency(base)
             return own / other if own and other else None
     return None

@@ -217,6 +217,35 @@ def test_the_page_shows_losses_differences_and_what_did_not_run(tmp_path, record
     assert "<script" not in text and "http://" not in text and "https://" not in text
 
 
+def test_a_narrow_precision_is_compared_with_its_peers_and_with_f32(tmp_path, records):
+    narrow = record("wins", 0.5, {"openvino": 0.6, "limosa-f32": 1.0}, precision="bf16")
+    assert (narrow["fastest"], narrow["ratio"]) == ("openvino", pytest.approx(1.2))
+    assert narrow["over_f32"]["ratio"] == pytest.approx(2.0)
+    narrow["engines"]["limosa"]["difference"] = 0.0039
+    results = store.Store(tmp_path)
+    for r in [*records, narrow]:
+        results.append(r)
+    assert len(results.load()) == 4  # beside the result in f32
+    text = page.write_page(results).read_text()
+    section = text[text.index("bf16, 2 threads"):]
+    for words in ("2.00 (2.00 to 2.00)", "3.9e-03", "1.20"):
+        assert words in section, words
+
+
+def test_differences_are_told_from_f32():
+    made = {"precision": "bf16", "engines": {n: {} for n in ("limosa", "openvino", "limosa-f32")}}
+    arrays = {"limosa": 1.5, "openvino": 1.25, "limosa-f32": 1.0}
+    measure._compare_outputs({n: lambda v=v: {"y": np.array([v])} for n, v in arrays.items()}, made)
+    assert made["engines"] == {"limosa": {"difference": 0.5}, "openvino": {"difference": 0.25},
+                               "limosa-f32": {}}
+
+
+def test_only_engines_with_a_mode_start():
+    plan = measure.Plan(("limosa", "onnxruntime", "openvino", "jax"))
+    assert plan.starters("f32") == plan.engines
+    assert plan.starters("bf16") == ("limosa", "openvino", "limosa-f32")
+
+
 @pytest.mark.parametrize("ops, expected", [
     ("contract, add x2, max", "products"), ("constant x2, conv, reduce", "products"),
     ("reduce, mul, exp x2", "normalisation"), ("mul, add, tanh", "element-wise"),
