@@ -3,6 +3,7 @@
 #include "Convert.h"
 #include "limosa/Codegen/Backend.h"
 #include "limosa/Codegen/Pull.h"
+#include "limosa/Codegen/VectorMath.h"
 #include "limosa/IR/LimosaOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -185,6 +186,20 @@ private:
   bool Float, Bool, Unsigned;
 };
 
+/// Whether no lane can be less than 1: one more than an exponential, as in a
+/// sigmoid.
+bool isLarge(Value V) {
+  auto Sum = V.getDefiningOp<arith::AddFOp>();
+  if (!Sum)
+    return false;
+  auto IsExp = [](Value Term) {
+    return bool(Term.getDefiningOp<math::ExpOp>());
+  };
+  auto IsOne = [](Value Term) { return matchPattern(Term, m_OneFloat()); };
+  Value L = Sum.getLhs(), R = Sum.getRhs();
+  return (IsExp(L) && IsOne(R)) || (IsOne(L) && IsExp(R));
+}
+
 } // namespace
 
 Value Puller::elementwise(Operation *Op, ArrayRef<Value> Raw, bool Narrow) {
@@ -216,8 +231,13 @@ Value Puller::elementwise(Operation *Op, ArrayRef<Value> Raw, bool Narrow) {
         return Rounded(Product);
       })
       .Case([&](DivOp) {
-        return E.isFloat() ? Rounded(E.make<arith::DivFOp>(V))
-                           : E.divRem(V[0], V[1], true);
+        if (!E.isFloat())
+          return E.divRem(V[0], V[1], true);
+        Value Quotient = E.make<arith::DivFOp>(V);
+        if (isLarge(V[1]))
+          Quotient.getDefiningOp()->setAttr(LargeDivisorAttrName,
+                                            KB.builder().getUnitAttr());
+        return Rounded(Quotient);
       })
       .Case([&](RemOp) {
         return E.isFloat() ? Rounded(E.make<arith::RemFOp>(V))

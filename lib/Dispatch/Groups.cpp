@@ -25,9 +25,14 @@ Grouping::Grouping(BlockGraph &Graph, const FusionOptions &Options)
       CopiedIn(Graph.size()), Live(Graph.size()) {
   groupClaimed();
   if (Options.Fuse)
-    for (unsigned I = 0; I < Graph.size(); ++I)
-      if (isa<ContractOp>(Graph.op(I)) && Owner[I] < 0)
-        growAttention(Graph.op(I));
+    for (unsigned I = 0; I < Graph.size(); ++I) {
+      if (Owner[I] >= 0)
+        continue;
+      if (isa<ContractOp>(Graph.op(I)))
+        growPair(Graph.op(I), codegen::attentionOps(Graph.op(I)));
+      else if (isa<ConvOp>(Graph.op(I)) && Options.FuseExpansions)
+        growPair(Graph.op(I), codegen::expansionOps(Graph.op(I)));
+    }
   for (unsigned I = 0; I < Graph.size(); ++I)
     if (classify(Graph.op(I)) == OpClass::Heavy && Owner[I] < 0)
       growFrom(Graph.op(I));
@@ -64,7 +69,7 @@ int Grouping::owner(Operation *Op) const {
 }
 
 unsigned Grouping::newGroup(Operation *Root) {
-  Groups.push_back({Root, {}, {}, claimedBy(Root), 0});
+  Groups.push_back({Root, {}, {}, claimedBy(Root), false});
   own(Groups.size() - 1, Root);
   return Groups.size() - 1;
 }
@@ -158,23 +163,23 @@ bool Grouping::reaches(unsigned From, unsigned G) const {
 // What follows a heavy op
 //===----------------------------------------------------------------------===//
 
-/// An attention is one kernel if nobody else wants its scores.
-void Grouping::growAttention(Operation *Product) {
-  SmallVector<Operation *> Ops = codegen::attentionOps(Product);
+/// Two products that are fast together, and what is between them, are one
+/// kernel if nobody else wants what they compute on the way to `Last`.
+void Grouping::growPair(Operation *Last, ArrayRef<Operation *> Ops) {
   llvm::SmallPtrSet<Operation *, 32> Inside(Ops.begin(), Ops.end());
   if (Ops.empty() || Ops.size() > Options.MaxOps)
     return;
   for (Operation *Op : Ops)
     if (!Graph.contains(Op) || owner(Op) >= 0 ||
-        (Op != Product && !llvm::all_of(Op->getUsers(), [&](Operation *User) {
+        (Op != Last && !llvm::all_of(Op->getUsers(), [&](Operation *User) {
            return Inside.contains(User);
          })))
       return;
-  unsigned G = newGroup(Product);
+  unsigned G = newGroup(Last);
   for (Operation *Op : Ops)
-    if (Op != Product)
+    if (Op != Last)
       own(G, Op);
-  Groups[G].Attention = Ops.size();
+  Groups[G].IsAttention = isa<ContractOp>(Last);
   growEpilogue(G);
   while (Groups[G].Owned.size() > Ops.size() && !isGood(G)) {
     Owner[Graph.index(Groups[G].Owned.back())] = -1;
@@ -297,7 +302,7 @@ bool Grouping::canPullInto(Operation *Producer, unsigned G) const {
     Operation *User = Use.getOwner();
     if (!Graph.contains(User) || !holds(G, User))
       continue;
-    bool Reads = Groups[G].Attention && isa<ContractOp>(User)
+    bool Reads = Groups[G].IsAttention && isa<ContractOp>(User)
                      ? attentionReads(Producer, Options)
                      : canPull(Producer, User, Use.getOperandNumber());
     if (!Reads)
@@ -359,7 +364,7 @@ void Grouping::place(unsigned I) {
                           Op->getResult(0).getType()) ||
          (isa<BroadcastOp>(Def) &&
           llvm::all_of(
-              Users, [&](unsigned G) { return Groups[G].Attention != 0; })));
+              Users, [&](unsigned G) { return Groups[G].IsAttention; })));
     if (Fuses && Users.size() == 1) {
       own(*Users.begin(), Op);
     } else if (Fuses && recomputeCost(Op, Options.MaxRecompute) <=

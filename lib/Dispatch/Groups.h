@@ -18,8 +18,8 @@ struct Group {
   llvm::SmallVector<mlir::Operation *> Copied;
   /// Who runs it; empty for generated code.
   llvm::StringRef Device;
-  /// How many of the first ops it owns are an attention, which stays whole.
-  unsigned Attention = 0;
+  /// Its products read what only moves or scales heads.
+  bool IsAttention = false;
 };
 
 /// What the grouping sees an op as.
@@ -48,7 +48,7 @@ public:
 
 private:
   void groupClaimed();
-  void growAttention(mlir::Operation *Product);
+  void growPair(mlir::Operation *Last, llvm::ArrayRef<mlir::Operation *> Ops);
   void growFrom(mlir::Operation *Root);
   void growEpilogue(unsigned G);
   bool storesBlock(unsigned G, mlir::Operation *Op) const;

@@ -102,6 +102,7 @@ public:
     progress("forming kernels");
     FusionOptions Fusion;
     Fusion.Fuse = Options.Fuse;
+    Fusion.FuseExpansions = Options.Precision != Precision::Bf16;
     for (const auto &Device : Devices)
       if (Device->properties().takes & LIMOSA_TAKES_SUBGRAPHS)
         Fusion.SubgraphDevices.push_back(

@@ -70,6 +70,13 @@ bool isReductionChain(llvm::ArrayRef<mlir::Operation *> Ops,
 /// it is no attention.
 llvm::SmallVector<mlir::Operation *> attentionOps(mlir::Operation *Product);
 
+/// The ops of a depthwise convolution (the last one) of channels that a product
+/// of each pixel's channels (the first one) expands, with what is computed from
+/// the product on the way. They make one kernel if nothing else uses what they
+/// compute, and the expanded image is never stored; empty if the convolution is
+/// none of that kind or its input is so small that nothing is gained.
+llvm::SmallVector<mlir::Operation *> expansionOps(mlir::Operation *Depthwise);
+
 /// Whether a kernel may have these outputs together: all of one shape, or, in a
 /// reduction chain, of the domain's or the row's.
 bool canShareKernel(mlir::Value A, mlir::Value B);

@@ -29,9 +29,16 @@
 
 namespace limosa {
 
+/// On an f32 division: the divisor is at least 1 (unit), so that a reciprocal
+/// refined to 1 ulp may take the division's place. Quotients by more than 2^126
+/// are those by 2^126.
+inline constexpr llvm::StringLiteral LargeDivisorAttrName =
+    "limosa.large_divisor";
+
 /// Patterns for the functions above, and for the float conversions that x86
-/// has no exact instruction for: to bf16, and from f64 to f16.
-void populateVectorMathPatterns(mlir::RewritePatternSet &Patterns);
+/// has no exact instruction for: to bf16, and from f64 to f16. `Avx512`: the
+/// target has its instructions.
+void populateVectorMathPatterns(mlir::RewritePatternSet &Patterns, bool Avx512);
 
 } // namespace limosa
 

@@ -32,6 +32,9 @@ struct FusionOptions {
   /// The most arithmetic (in multiply-adds per element) that is done twice
   /// rather than stored.
   unsigned MaxRecompute = 4;
+  /// Whether a depthwise convolution's kernel expands its channels itself: in
+  /// f32 only.
+  bool FuseExpansions = true;
   /// Devices that take several of the ops they claimed as one kernel; others
   /// get a kernel for each.
   llvm::SmallVector<std::string, 1> SubgraphDevices;

@@ -202,7 +202,7 @@ std::optional<std::string> PartCompiler::run(Part &P) {
   print(DumpStage::Loops, P, *P.Module);
   {
     Stopwatch Time(P.Timings.Lower);
-    if (failed(lowerToLLVMDialect(*P.Module)))
+    if (failed(lowerToLLVMDialect(*P.Module, Options.Target)))
       return P.Kernels + ": lowering to LLVM failed";
   }
   print(DumpStage::LLVMDialect, P, *P.Module);

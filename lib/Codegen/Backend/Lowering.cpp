@@ -90,14 +90,16 @@ struct LowerCreateMask : OpRewritePattern<vector::CreateMaskOp> {
 /// Expands math on and conversions between floats that the machine lacks.
 struct ExpandMathPass : PassWrapper<ExpandMathPass, OperationPass<ModuleOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ExpandMathPass)
+  explicit ExpandMathPass(bool Avx512) : Avx512(Avx512) {}
   void runOnOperation() override {
     allowContraction(getOperation());
     RewritePatternSet Patterns(&getContext());
-    populateVectorMathPatterns(Patterns);
+    populateVectorMathPatterns(Patterns, Avx512);
     arith::populateCeilFloorDivExpandOpsPatterns(Patterns);
     if (failed(applyPatternsGreedily(getOperation(), std::move(Patterns))))
       signalPassFailure();
   }
+  bool Avx512;
 };
 
 /// Takes vector ops down to those with a counterpart in LLVM.
@@ -223,11 +225,11 @@ struct ConvertToLLVMDialectPass
 
 } // namespace
 
-LogicalResult lowerToLLVMDialect(ModuleOp Part) {
+LogicalResult lowerToLLVMDialect(ModuleOp Part, const TargetInfo &Target) {
   PassManager Passes(Part.getContext(), ModuleOp::getOperationName(),
                      PassManager::Nesting::Explicit);
   Passes.enableVerifier(false);
-  Passes.addPass(std::make_unique<ExpandMathPass>());
+  Passes.addPass(std::make_unique<ExpandMathPass>(Target.HasAvx512));
   Passes.addPass(createCSEPass());
   Passes.addPass(createLoopInvariantCodeMotionPass());
   Passes.addPass(std::make_unique<LowerVectorsPass>());

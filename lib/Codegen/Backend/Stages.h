@@ -19,7 +19,7 @@ namespace limosa {
 
 /// Lowers all functions of `Part` to the LLVM dialect. Failures are reported
 /// as diagnostics on the context.
-llvm::LogicalResult lowerToLLVMDialect(mlir::ModuleOp Part);
+llvm::LogicalResult lowerToLLVMDialect(mlir::ModuleOp Part, const TargetInfo &Target);
 
 /// A target machine for position-independent code of `Target`.
 llvm::Expected<std::unique_ptr<llvm::TargetMachine>>

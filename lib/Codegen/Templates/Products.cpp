@@ -11,4 +11,5 @@ void codegen::addProductTemplates(TemplateRegistry &Registry) {
   Registry.add({"conv", matchConv, emitConv});
   Registry.add({"winograd", matchWinograd, emitWinograd});
   Registry.add({"depthwise", matchDepthwise, emitDepthwise});
+  Registry.add({"expand-depthwise", matchExpandDepthwise, emitExpandDepthwise});
 }

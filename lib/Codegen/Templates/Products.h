@@ -24,6 +24,11 @@ std::optional<int> matchDepthwise(const KernelAnalysis &Kernel,
                                   const TargetOptions &Options);
 llvm::Error emitDepthwise(KernelBuilder &KB, const KernelAnalysis &Kernel);
 
+std::optional<int> matchExpandDepthwise(const KernelAnalysis &Kernel,
+                                        const TargetOptions &Options);
+llvm::Error emitExpandDepthwise(KernelBuilder &KB,
+                                const KernelAnalysis &Kernel);
+
 std::optional<int> matchAttention(const KernelAnalysis &Kernel,
                                   const TargetOptions &Options);
 llvm::Error emitAttention(KernelBuilder &KB, const KernelAnalysis &Kernel);

@@ -23,8 +23,9 @@ static constexpr float Rounder = 12582912.0f;
 namespace {
 /// exp(x) = 2^n (1 + p), |p| <= 0.42.
 struct ReducedExp {
-  Value N; ///< integer; arbitrary when x is NaN
-  Value P; ///< expm1 of the remainder
+  Value N;      ///< integer; arbitrary when x is NaN
+  Value FloatN; ///< the same as f32
+  Value P;      ///< expm1 of the remainder
 };
 } // namespace
 
@@ -38,13 +39,18 @@ static ReducedExp reduceExp(MathEmitter &M, Value X) {
   R = M.fma(NF, M.f32(-1.42860677e-6f), R);
   Value Q = M.polynomial(R, {1.37805939e-3f, 8.37312452e-3f, 4.16695364e-2f,
                              1.66664720e-1f, 4.99999851e-1f});
-  return {N, M.fma(M.mul(R, R), Q, R)};
+  return {N, NF, M.fma(M.mul(R, R), Q, R)};
 }
 
 /// 2^n for -126 <= n <= 127.
 static Value powerOfTwo(MathEmitter &M, Value N) {
   Value Bits = M.shl(M.addI(N, M.i32(127)), M.i32(23));
   return M.bitcast(M.f32(), Bits);
+}
+
+/// 2^n of a reduced exponential.
+static Value powerOfTwo(MathEmitter &M, const ReducedExp &E) {
+  return M.hasScale() ? M.scale(M.f32(1.0f), E.FloatN) : powerOfTwo(M, E.N);
 }
 
 /// Below this exp(x) is no normal number: the result is 0. Denormals slow down
@@ -56,8 +62,13 @@ Value emitExp(MathEmitter &M, Value X) {
   Value IsZero =
       M.compare(MathEmitter::FloatPredicate::OLT, X, M.f32(LeastExp));
   // From 89 on it is infinity whatever x is.
-  X = M.atLeast(M.atMost(X, M.f32(89.0f)), M.f32(LeastExp));
-  ReducedExp E = reduceExp(M, X);
+  X = M.atMost(X, M.f32(89.0f));
+  if (M.hasScale()) {
+    ReducedExp E = reduceExp(M, X);
+    Value Result = M.scale(M.add(E.P, M.f32(1.0f)), E.FloatN);
+    return M.select(IsZero, M.f32(0.0f), Result);
+  }
+  ReducedExp E = reduceExp(M, M.atLeast(X, M.f32(LeastExp)));
   // Two factors reach infinity.
   Value Half = M.sar(E.N, M.i32(1));
   Value Result = M.add(E.P, M.f32(1.0f));
@@ -70,9 +81,9 @@ Value emitTanh(MathEmitter &M, Value X) {
   // t / (t + 2) with t = expm1(2 |x|); from 9.02 on it rounds to 1.
   Value Size = M.atMost(M.abs(X), M.f32(9.02f));
   ReducedExp E = reduceExp(M, M.add(Size, Size));
-  Value Scale = powerOfTwo(M, E.N);
+  Value Scale = powerOfTwo(M, E);
   Value T = M.fma(Scale, E.P, M.sub(Scale, M.f32(1.0f)));
-  Value Result = M.div(T, M.add(T, M.f32(2.0f)));
+  Value Result = M.divByLarge(T, M.add(T, M.f32(2.0f)));
   return M.copySign(Result, X);
 }
 
@@ -93,7 +104,7 @@ Value emitErf(MathEmitter &M, Value X) {
   Q = M.fma(Q, T, M.f32(-1.28717512e-1f));
   Q = M.fma(Q, T, M.neg(T));
   ReducedExp E = reduceExp(M, Q);
-  Value Scale = powerOfTwo(M, E.N);
+  Value Scale = powerOfTwo(M, E);
   Value Outer = M.sub(M.f32(1.0f), M.fma(Scale, E.P, Scale));
   Value IsOuter =
       M.compare(MathEmitter::FloatPredicate::OGT, T, M.f32(0.927734375f));

@@ -22,8 +22,10 @@ public:
   using FloatPredicate = mlir::arith::CmpFPredicate;
   using IntPredicate = mlir::arith::CmpIPredicate;
 
-  MathEmitter(mlir::OpBuilder &Builder, mlir::Location Loc, Value Like)
-      : B(Builder), Loc(Loc), Like(Like.getType()) {}
+  /// `Avx512`: the target has its instructions.
+  MathEmitter(mlir::OpBuilder &Builder, mlir::Location Loc, Value Like,
+              bool Avx512 = false)
+      : B(Builder), Loc(Loc), Like(Like.getType()), Avx512(Avx512) {}
 
   mlir::OpBuilder &builder() { return B; }
   mlir::Location loc() const { return Loc; }
@@ -50,6 +52,8 @@ public:
   Value sub(Value L, Value R) { return make<mlir::arith::SubFOp>(L, R); }
   Value mul(Value L, Value R) { return make<mlir::arith::MulFOp>(L, R); }
   Value div(Value L, Value R) { return make<mlir::arith::DivFOp>(L, R); }
+  /// A quotient by 1 or more, see LargeDivisorAttrName.
+  Value divByLarge(Value L, Value R);
   Value neg(Value V) { return make<mlir::arith::NegFOp>(V); }
   Value fma(Value X, Value Y, Value Z) {
     return make<mlir::math::FmaOp>(X, Y, Z);
@@ -106,6 +110,14 @@ public:
     return make<mlir::arith::SIToFPOp>(To, V);
   }
 
+  /// Whether values are whole registers of f32 of AVX-512, so that the two
+  /// functions below are there.
+  bool hasScale() const;
+  /// X 2^N for an integral N, with infinities and denormals.
+  Value scale(Value X, Value N);
+  /// 1 / X with a relative error below 2^-14.
+  Value roughReciprocal(Value X);
+
   /// C[0] x^n + C[1] x^(n-1) + .. + C[n] by Horner's rule, in X's type.
   Value polynomial(Value X, llvm::ArrayRef<double> C);
   /// An i1: whether any lane's condition holds.
@@ -115,6 +127,7 @@ private:
   mlir::OpBuilder &B;
   mlir::Location Loc;
   mlir::Type Like;
+  bool Avx512;
 };
 
 // Expansions of f32 functions.

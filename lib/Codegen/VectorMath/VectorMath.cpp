@@ -103,14 +103,15 @@ namespace {
 template <typename OpT> struct ExpandMath : OpRewritePattern<OpT> {
   using Expansion = Value (*)(MathEmitter &, OpT);
   ExpandMath(MLIRContext *Context, Expansion Expand,
-             std::optional<LimosaMathFunction> Wide)
-      : OpRewritePattern<OpT>(Context), Expand(Expand), Wide(Wide) {}
+             std::optional<LimosaMathFunction> Wide, bool Avx512)
+      : OpRewritePattern<OpT>(Context), Expand(Expand), Wide(Wide),
+        Avx512(Avx512) {}
 
   LogicalResult matchAndRewrite(OpT Op,
                                 PatternRewriter &Rewriter) const override {
     Location Loc = Op.getLoc();
     Type Element = getElementTypeOrSelf(Op.getType());
-    MathEmitter M(Rewriter, Loc, Op->getOperand(0));
+    MathEmitter M(Rewriter, Loc, Op->getOperand(0), Avx512);
     Value Result;
     if (Element.isF32()) {
       Result = Expand(M, Op);
@@ -131,15 +132,29 @@ template <typename OpT> struct ExpandMath : OpRewritePattern<OpT> {
 
   Expansion Expand;
   std::optional<LimosaMathFunction> Wide;
+  bool Avx512;
+};
+
+/// Quotients that need no division.
+struct ExpandLargeDivisor : OpRewritePattern<arith::DivFOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(arith::DivFOp Op,
+                                PatternRewriter &Rewriter) const override {
+    MathEmitter M(Rewriter, Op.getLoc(), Op.getLhs(), /*Avx512=*/true);
+    if (!Op->hasAttr(LargeDivisorAttrName) || !M.hasScale())
+      return failure();
+    Rewriter.replaceOp(Op, M.divByLarge(Op.getLhs(), Op.getRhs()));
+    return success();
+  }
 };
 
 } // namespace
 
-void populateVectorMathPatterns(RewritePatternSet &Patterns) {
+void populateVectorMathPatterns(RewritePatternSet &Patterns, bool Avx512) {
   MLIRContext *Context = Patterns.getContext();
   auto Add = [&]<typename OpT>(Value (*Expand)(MathEmitter &, OpT),
                                std::optional<LimosaMathFunction> Wide) {
-    Patterns.add<ExpandMath<OpT>>(Context, Expand, Wide);
+    Patterns.add<ExpandMath<OpT>>(Context, Expand, Wide, Avx512);
   };
   Add(
       +[](MathEmitter &M, math::ExpOp Op) {
@@ -190,6 +205,8 @@ void populateVectorMathPatterns(RewritePatternSet &Patterns) {
         return M.div(One, M.sqrt(X));
       },
       std::nullopt);
+  if (Avx512)
+    Patterns.add<ExpandLargeDivisor>(Context);
   populateNarrowFloatPatterns(Patterns);
 }
 

@@ -232,6 +232,7 @@ void runOne(func::FuncOp Func, const std::string &Isa, const KernelCheck &Check,
   SCOPED_TRACE(Isa);
   TargetOptions Options;
   Options.Isa = Isa;
+  Options.Workers = Check.Workers;
   auto Compiler = KernelCompiler::create(Func.getContext(), Options);
   ASSERT_TRUE(bool(Compiler)) << toString(Compiler.takeError());
   auto Kernel = (*Compiler)->add(Func);
@@ -256,6 +257,16 @@ void runOne(func::FuncOp Func, const std::string &Isa, const KernelCheck &Check,
   for (auto [T, Ty] : llvm::zip(Inputs, Func.getArgumentTypes())) {
     Add(T.packedBytes());
     toMemory(T, Ty, Buffers.back()->Data);
+  }
+  for (const PackRequest &R : Kernel->Packs) {
+    auto Ty = cast<RankedTensorType>(Func.getArgumentTypes()[R.Operand]);
+    auto Packed = packConstant(
+        R.Spec, Ty,
+        {Buffers[R.Operand]->Data, size_t(Inputs[R.Operand].packedBytes())});
+    ASSERT_TRUE(bool(Packed)) << toString(Packed.takeError());
+    Add(Packed->size());
+    llvm::copy(*Packed, Buffers.back()->Data);
+    Pointers[R.Operand] = Pointers.pop_back_val();
   }
   for (auto [O, T] : llvm::enumerate(Want)) {
     if (O < Check.Donate.size() && Check.Donate[O] >= 0)

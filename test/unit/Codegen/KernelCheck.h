@@ -19,6 +19,7 @@ struct KernelCheck {
   /// Inputs are drawn from [-Range, Range] ([0, Range] for unsigned).
   double Range = 2.0;
   unsigned Seed = 1;
+  unsigned Workers = 1; ///< the kernel is made for
   /// If not empty, the template that has to make it.
   std::string Template = {};
   /// The most remarks allowed.
