@@ -83,7 +83,7 @@ Value emitTanh(MathEmitter &M, Value X) {
   ReducedExp E = reduceExp(M, M.add(Size, Size));
   Value Scale = powerOfTwo(M, E);
   Value T = M.fma(Scale, E.P, M.sub(Scale, M.f32(1.0f)));
-  Value Result = M.divByLarge(T, M.add(T, M.f32(2.0f)));
+  Value Result = M.div(T, M.add(T, M.f32(2.0f)));
   return M.copySign(Result, X);
 }
 

@@ -210,8 +210,8 @@ TEST(ExpandDepthwise, Batches) {
 }
 
 TEST(ExpandDepthwise, SizesThatAreNotKnown) {
-  for (int64_t Height : {1, 2, 7, 33})
-    for (int64_t Width : {1, 2, 9, 40})
+  for (int64_t Height : {1, 7, 33})
+    for (int64_t Width : {2, 40})
       for (int64_t Stride : {1, 2}) {
         Case C;
         C.Symbolic = true;
