@@ -34,8 +34,7 @@ KernelCompiler::create(MLIRContext *Ctx, const TargetOptions &Options) {
       new KernelCompiler(Ctx, std::move(Resolved)));
 }
 
-/// The kernel without its name: what two identical kernels share.
-static std::string textOf(func::FuncOp Kernel) {
+std::string codegen::kernelText(func::FuncOp Kernel) {
   std::string Text;
   llvm::raw_string_ostream OS(Text);
   func::FuncOp Copy = Kernel.clone();
@@ -45,8 +44,9 @@ static std::string textOf(func::FuncOp Kernel) {
   return Text;
 }
 
-llvm::Expected<CompiledKernel> KernelCompiler::add(func::FuncOp Kernel) {
-  std::string Text = textOf(Kernel);
+llvm::Expected<CompiledKernel> KernelCompiler::add(func::FuncOp Kernel,
+                                                   const AskedWays &Ways) {
+  std::string Text = kernelText(Kernel) + toText(Ways);
   if (auto Found = ByText.find(Text); Found != ByText.end()) {
     CompiledKernel Same = Found->second;
     Same.Name = Kernel.getName().str();
@@ -55,6 +55,8 @@ llvm::Expected<CompiledKernel> KernelCompiler::add(func::FuncOp Kernel) {
   llvm::Expected<KernelAnalysis> Analysis = KernelAnalysis::create(Kernel);
   if (!Analysis)
     return Analysis.takeError();
+  Chooser Decides(Ways);
+  Analysis->Decides = &Decides;
   // Without elements nothing is to be computed, and templates need not mind.
   bool Empty = llvm::all_of(Kernel.getResultTypes(), [](Type Ty) {
     return numElements(Ty).isConstant(0);
@@ -79,6 +81,10 @@ llvm::Expected<CompiledKernel> KernelCompiler::add(func::FuncOp Kernel) {
     if (!Result.Bytes)
       Result.Bytes = bytesMoved(*Analysis);
   }
+  for (const auto &[Name, Way] : Decides.unknown())
+    Result.Remarks.push_back("no choice '" + Name + "=" + Way +
+                             "': the estimate is taken");
+  Result.Choices = Decides.made().vec();
   ByText.insert({Text, Result});
   return Result;
 }

@@ -13,6 +13,7 @@
 #define LIMOSA_CODEGEN_CODEGEN_H
 
 #include "limosa/Codegen/Backend.h"
+#include "limosa/Codegen/Choices.h"
 #include "limosa/Support/DimExpr.h"
 #include "limosa/Support/WinogradLayout.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -66,6 +67,13 @@ struct UpdatedOperand {
   unsigned Operand = 0, Result = 0;
 };
 
+/// That a kernel's choices were timed (limosa/Tuning).
+struct MeasuredChoice {
+  double Seconds = 0;         ///< of a launch as the kernel is
+  double EstimateSeconds = 0; ///< as it would be by the estimates
+  unsigned Tried = 0;         ///< ways that were timed
+};
+
 /// What the plan has to know to launch a kernel.
 struct CompiledKernel {
   std::string Name;     ///< of the kernel function
@@ -78,9 +86,14 @@ struct CompiledKernel {
   std::vector<PackRequest> Packs;
   std::vector<UpdatedOperand> Updates;
   std::vector<std::string> Remarks; ///< why it is not on a fast path
+  std::vector<Choice> Choices;      ///< what could have been done otherwise
+  std::optional<MeasuredChoice> Measured;
   std::optional<DimExpr> Flops;
   std::optional<DimExpr> Bytes; ///< read and written at least once
 };
+
+/// The kernel as text without its name: what identical kernels share.
+std::string kernelText(mlir::func::FuncOp Kernel);
 
 /// Compiles kernels into one image. Not thread safe; uses the MLIR context of
 /// the kernels, into which it loads the dialects it emits.
@@ -91,9 +104,12 @@ public:
   create(mlir::MLIRContext *Ctx, const TargetOptions &Options);
   ~KernelCompiler();
 
-  /// Emits the loops of a kernel. Identical kernels are emitted once. Fails,
-  /// with a message naming the kernel and the op, when no template can.
-  llvm::Expected<CompiledKernel> add(mlir::func::FuncOp Kernel);
+  /// Emits the loops of a kernel, by the estimates but for the ways asked for.
+  /// Identical kernels are emitted once. Fails, with a message naming the
+  /// kernel and the op, when no template can; a way that the kernel does not
+  /// have is a remark.
+  llvm::Expected<CompiledKernel> add(mlir::func::FuncOp Kernel,
+                                     const AskedWays &Ways = {});
 
   /// The loops emitted so far (`--emit=mlir-loops`). Owned by the compiler;
   /// used up by `finish`.

@@ -15,6 +15,7 @@
 #ifndef LIMOSA_CODEGEN_MICROKERNEL_H
 #define LIMOSA_CODEGEN_MICROKERNEL_H
 
+#include "limosa/Codegen/Choices.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/OpDefinition.h"
 #include "mlir/IR/Value.h"
@@ -105,6 +106,12 @@ struct TileShape {
 TileShape chooseTile(const RegisterFile &Regs, std::optional<int64_t> M,
                      std::optional<int64_t> N, unsigned RowLimit = 16,
                      unsigned Parts = 1);
+/// What `chooseTile` takes the best of.
+Candidates<TileShape> tileCandidates(const RegisterFile &Regs,
+                                     std::optional<int64_t> M,
+                                     std::optional<int64_t> N,
+                                     unsigned RowLimit = 16,
+                                     unsigned Parts = 1);
 
 /// Estimated cycles of one step of K on a tile: the multiply-add and load
 /// ports, the latency of the accumulators' chains, and B's way from the

@@ -26,6 +26,8 @@ struct KernelAnalysis {
   /// Those that are not pullable at the cost of an element each (isPullable):
   /// contract, conv, reduce, window, sort, scan, scatter, compact, random_bits.
   llvm::SmallVector<mlir::Operation *> Anchors;
+  /// Who decides where there are several ways; null: the estimates.
+  Chooser *Decides = nullptr;
 
   static llvm::Expected<KernelAnalysis> create(mlir::func::FuncOp Func);
 
@@ -33,12 +35,29 @@ struct KernelAnalysis {
   template <typename OpT> OpT onlyAnchor() const {
     return Anchors.size() == 1 ? llvm::dyn_cast<OpT>(Anchors[0]) : OpT();
   }
+
+  /// The index of the way to take in `Name`, out of `Ways`, the first of which
+  /// is estimated to be best (see Choices.h). Plans may be made several times
+  /// and have to name the same ways each time.
+  unsigned choose(llvm::StringRef Name,
+                  llvm::ArrayRef<std::string> Ways) const {
+    return Decides ? Decides->take(Name, Ways) : 0;
+  }
+  /// The best of some candidates.
+  template <typename T> T choose(llvm::StringRef Name, Candidates<T> Of) const {
+    return Of.take(
+        [&](llvm::ArrayRef<std::string> Ways) { return choose(Name, Ways); });
+  }
+  /// `Estimate`, or its half or double as long as that is within [Least, Most].
+  int64_t chooseNumber(llvm::StringRef Name, int64_t Estimate, int64_t Least,
+                       int64_t Most) const;
 };
 
 struct KernelTemplate {
   llvm::StringLiteral Name;
   /// How well the template suits; nullopt when it cannot emit the kernel.
-  /// Generic scores 0, Pointwise 10, special forms more.
+  /// Generic scores 0, Pointwise 10, special forms more. Those above 0 are ways
+  /// of the choice "template".
   std::optional<int> (*Match)(const KernelAnalysis &Kernel,
                               const TargetOptions &Options);
   /// Emits the body and fills in grid, scratch, packs and remarks through the

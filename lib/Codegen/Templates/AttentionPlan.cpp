@@ -51,14 +51,17 @@ DimExpr AttentionPlan::valuePanel() const {
          DimExpr(lanes() * ValueTile.Vectors * lanes());
 }
 
-static void chooseTiles(AttentionPlan &P, const TargetOptions &Options) {
+static void chooseTiles(AttentionPlan &P, const KernelAnalysis &Kernel,
+                        const TargetOptions &Options) {
   auto Rows = P.Rows.constant(), Keys = P.Keys.constant();
   P.ForFewRows = !Rows || *Rows <= AttentionPlan::FewRows;
   P.ForManyRows = !Rows || *Rows > AttentionPlan::FewRows;
   P.Online = !Keys || *Keys > OnePassKeys;
-  P.ScoreTile =
-      chooseTile(P.Regs, Rows, P.Online ? std::optional(BlockKeys) : Keys);
-  P.ValueTile = chooseTile(P.Regs, Rows, P.Columns);
+  P.ScoreTile = Kernel.choose(
+      "attention.scores",
+      tileCandidates(P.Regs, Rows, P.Online ? std::optional(BlockKeys) : Keys));
+  P.ValueTile = Kernel.choose("attention.values",
+                              tileCandidates(P.Regs, Rows, P.Columns));
   int64_t Panel = P.ScoreTile.Vectors * P.lanes();
   P.KeyBlock = P.Online ? std::max(BlockKeys / Panel * Panel, Panel)
                         : llvm::alignTo(*Keys, Panel);
@@ -79,7 +82,8 @@ static void chooseTiles(AttentionPlan &P, const TargetOptions &Options) {
     while (*Batch * Blocks % Workers != 0 && *Batch * Blocks < 8 * Workers &&
            Blocks < All)
       ++Blocks;
-  P.RowTiles = llvm::divideCeil(All, Blocks);
+  P.RowTiles = Kernel.chooseNumber("attention.rows",
+                                   llvm::divideCeil(All, Blocks), 1, All);
 }
 
 std::optional<AttentionPlan> planAttention(const KernelAnalysis &Kernel,
@@ -108,7 +112,7 @@ std::optional<AttentionPlan> planAttention(const KernelAnalysis &Kernel,
   P.Columns = *getDims(A->Values.getResult()).back().constant();
   P.Regs = getRegisterFile(Options.Isa, Float32Type::get(S.getContext()));
   P.A = std::move(*A);
-  chooseTiles(P, Options);
+  chooseTiles(P, Kernel, Options);
   return P;
 }
 

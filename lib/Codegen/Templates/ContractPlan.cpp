@@ -240,11 +240,14 @@ private:
     bool Aliases = P.A.Source == OperandSource::InPlace &&
                    (!Stride || (*Stride * Bytes) % 2048 == 0);
     auto M = P.M.constant(), N = P.N.constant();
-    P.Tile = chooseTile(P.Regs, M, N, Aliases ? 8 : 16, unsigned(P.Parts));
     if (P.TileStep) {
       P.TileRows = tileRows(M);
       P.Tile = {unsigned(2 * P.TileRows),
                 N && *N <= TileProducts::Lanes ? 1u : 2u};
+    } else {
+      P.Tile = Kernel.choose(
+          "contract.tile",
+          tileCandidates(P.Regs, M, N, Aliases ? 8 : 16, unsigned(P.Parts)));
     }
     P.PanelColumns = int64_t(P.Tile.Vectors) * P.Regs.Lanes;
 
@@ -266,6 +269,7 @@ private:
       int64_t Blocks = (AllPanels + P.Panels - 1) / P.Panels;
       P.Panels = std::max<int64_t>((AllPanels + Blocks - 1) / Blocks, 1);
     }
+    P.Panels = Kernel.chooseNumber("contract.panels", P.Panels, 1, AllPanels);
     int64_t Speed = P.TileStep ? TileProducts::Speed : P.Together;
     int64_t Work =
         std::max<int64_t>(P.Panels * PanelSize * P.Tile.Rows / Speed, 1);
@@ -274,6 +278,8 @@ private:
     if (P.B.Source == OperandSource::Scratch)
       P.RowTiles =
           std::min<int64_t>(std::max<int64_t>(P.RowTiles, 4), AllRowTiles);
+    P.RowTiles =
+        Kernel.chooseNumber("contract.rows", P.RowTiles, 1, AllRowTiles);
     P.PullsFewRows = P.B.Source == OperandSource::Scratch && !P.B.View &&
                      isa<FloatType>(P.AccType) && P.B.Contract.size() <= 2 &&
                      (!M || *M <= ContractPlan::FewRows);

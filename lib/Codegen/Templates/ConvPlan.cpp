@@ -8,6 +8,7 @@
 #include "limosa/Codegen/Packing.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
+#include <map>
 #include <numeric>
 #include <utility>
 
@@ -213,10 +214,13 @@ private:
     bool Linear = P.Order == PixelOrder::Linear;
     auto Pitch = P.Axes[ConvPlan::X].Pitch.constant();
     bool Aliases = Linear && (!Pitch || *Pitch * Bytes % 2048 == 0);
-    P.Tile = chooseTile(P.Regs, Linear ? Pixels : std::nullopt, P.GroupColumns,
-                        Aliases ? 8 : 16);
+    std::optional<int64_t> Rows = Linear ? Pixels : std::nullopt;
     if (Tiles)
-      setTiles(tileRows(Linear ? Pixels : std::nullopt));
+      setTiles(tileRows(Rows));
+    else
+      P.Tile = Kernel.choose(
+          "conv.tile",
+          tileCandidates(P.Regs, Rows, P.GroupColumns, Aliases ? 8 : 16));
     chooseColumns();
     if (!Linear) {
       P.BlockWidth = llvm::alignTo(SegmentPixels, P.Tile.Rows);
@@ -267,7 +271,8 @@ private:
         double(P.depth()) / P.Together * tileCost(P.Regs, Rows, P.Tile.Vectors);
     int64_t MostPanels =
         std::clamp<int64_t>(BlockBytes / PanelBytes, 1, AllPanels);
-    double BestCost = 0;
+    Candidates<int64_t> Panelled;
+    std::map<int64_t, Candidates<int64_t>> Tiled;
     for (int64_t Panels = 1; Panels <= MostPanels; ++Panels)
       for (int64_t Tiles = 1; Tiles <= AllTiles; ++Tiles) {
         int64_t ColumnBlocks = llvm::divideCeil(AllPanels, Panels);
@@ -290,12 +295,11 @@ private:
                 Bytes;
         double Cost = Share * (Panels * Tiles * PanelCost + BlockOverhead) +
                       Fetched / FarBytesPerCycle;
-        if (BestCost == 0 || Cost < BestCost) {
-          BestCost = Cost;
-          P.Panels = Panels;
-          P.BlockLines = Tiles;
-        }
+        Panelled.add(std::to_string(Panels), Cost, Panels);
+        Tiled[Panels].add(std::to_string(Tiles), Cost, Tiles);
       }
+    P.Panels = Kernel.choose("conv.panels", std::move(Panelled));
+    P.BlockLines = Kernel.choose("conv.tiles", std::move(Tiled[P.Panels]));
   }
 
   /// Lines of known width: the tile and block height with the earliest end for
@@ -304,8 +308,8 @@ private:
     auto &[Z, Y, X] = P.Axes;
     int64_t Width = *X.Out.constant();
     std::optional<int64_t> Height = Y.Out.constant();
-    ConvPlan Best;
-    double BestCost = 0;
+    Candidates<unsigned> Wide;
+    std::map<unsigned, Candidates<ConvPlan>> High;
     SmallVector<unsigned> Widths = {4, 3, 2, 1};
     if (Tiles)
       Widths = {2};
@@ -344,14 +348,13 @@ private:
                 (2.0 * Pixels * P.Groups * P.GroupColumns / P.Regs.Lanes + 200);
         Blocks *= P.columnBlocks();
         Cost /= P.columnBlocks();
-        double Rounds = llvm::divideCeil(int64_t(Blocks), Options.Workers);
-        if (BestCost == 0 || Rounds * Cost < BestCost) {
-          BestCost = Rounds * Cost;
-          Best = P;
-          Best.BlockWidth = Width;
-        }
+        Cost *= llvm::divideCeil(int64_t(Blocks), Options.Workers);
+        Wide.add(std::to_string(Vectors), Cost, Vectors);
+        High[Vectors].add(std::to_string(Lines), Cost, P);
       }
-    P = Best;
+    unsigned Vectors = Kernel.choose("conv.vectors", std::move(Wide));
+    P = Kernel.choose("conv.lines", std::move(High[Vectors]));
+    P.BlockWidth = Width;
   }
 
   void setPitches() {

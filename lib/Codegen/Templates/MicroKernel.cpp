@@ -237,11 +237,11 @@ static double rowsCost(const RegisterFile &Regs, std::optional<int64_t> M,
   return Cost;
 }
 
-TileShape chooseTile(const RegisterFile &Regs, std::optional<int64_t> M,
-                     std::optional<int64_t> N, unsigned RowLimit,
-                     unsigned Parts) {
-  TileShape Best{1, 1};
-  double BestCost = 0;
+Candidates<TileShape> tileCandidates(const RegisterFile &Regs,
+                                     std::optional<int64_t> M,
+                                     std::optional<int64_t> N,
+                                     unsigned RowLimit, unsigned Parts) {
+  Candidates<TileShape> Tiles;
   for (unsigned Vectors : {4u, 3u, 2u, 1u}) {
     unsigned Whole = Vectors * Parts; // of a row of the tile
     if (Vectors > 1 && Whole > 4)
@@ -257,12 +257,17 @@ TileShape chooseTile(const RegisterFile &Regs, std::optional<int64_t> M,
     double Cost = Columns / Vectors * rowsCost(Regs, M, Rows, Whole);
     if (unsigned Tail = Columns % Vectors)
       Cost += rowsCost(Regs, M, Rows, Tail * Parts);
-    if (BestCost == 0 || Cost < BestCost) {
-      Best = {Rows, Vectors};
-      BestCost = Cost;
-    }
+    Tiles.add(std::to_string(Rows) + "x" + std::to_string(Vectors), Cost,
+              TileShape{Rows, Vectors});
   }
-  return Best;
+  return Tiles;
+}
+
+TileShape chooseTile(const RegisterFile &Regs, std::optional<int64_t> M,
+                     std::optional<int64_t> N, unsigned RowLimit,
+                     unsigned Parts) {
+  return tileCandidates(Regs, M, N, RowLimit, Parts)
+      .take([](ArrayRef<std::string>) { return 0; });
 }
 
 } // namespace limosa::codegen

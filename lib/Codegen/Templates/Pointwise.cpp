@@ -184,7 +184,8 @@ static Nest planNest(KernelBuilder &KB, const KernelAnalysis &Kernel,
   }
   Weight W = weightOf(Kernel);
   Plan.N = Nibbles ? 0 : lanesFor(KB.options(), Kernel);
-  Plan.Unroll = W == Weight::Light ? 2 : 1;
+  Plan.Unroll =
+      Kernel.chooseNumber("pointwise.unroll", W == Weight::Light ? 2 : 1, 1, 2);
   unsigned Collapsed = collapsible(Values, Order, Plan.Shape);
   auto Split = [&](unsigned InnerCount) {
     Plan.Outer.clear();
@@ -206,6 +207,7 @@ static Nest planNest(KernelBuilder &KB, const KernelAnalysis &Kernel,
   int64_t Elements = W == Weight::Light   ? 8192
                      : W == Weight::Heavy ? 2048
                                           : 256;
+  Elements = Kernel.chooseNumber("pointwise.tile", Elements, 1, INT64_MAX);
   Plan.Chunk = Elements;
   Row = Plan.InnerExtent.constant();
   if (Row && *Row <= Elements)

@@ -296,9 +296,12 @@ private:
 std::optional<int> matchWinograd(const KernelAnalysis &Kernel,
                                  const TargetOptions &Options) {
   auto Op = Kernel.onlyAnchor<ConvOp>();
-  if (!Op || !planWinograd(Op, Kernel, Options))
+  if (!Op)
     return std::nullopt;
-  return 110;
+  std::optional<WinogradPlan> Plan = planWinograd(Op, Kernel, Options);
+  if (!Plan)
+    return std::nullopt;
+  return Plan->Faster ? 110 : 90; // convolutions have 100
 }
 
 llvm::Error emitWinograd(KernelBuilder &KB, const KernelAnalysis &Kernel) {

@@ -30,10 +30,13 @@ public:
       return std::nullopt;
     P.Regs = getRegisterFile(Options.Isa, elementTypeOf(Op.getResult()));
     double Cost = chooseBlocks();
-    if (Options.Winograd == WinogradUse::WhereFaster &&
-        (std::min(P.Channels, P.Columns) < LeastChannels ||
-         Cost > 0.9 * directCost()))
+    if (Options.Winograd == WinogradUse::Always)
+      return P;
+    constexpr double FarSlower = 1.4;
+    if (std::min(P.Channels, P.Columns) < LeastChannels ||
+        Cost > FarSlower * directCost())
       return std::nullopt;
+    P.Faster = Cost <= 0.9 * directCost();
     return P;
   }
 
@@ -129,7 +132,7 @@ private:
     int64_t MostRows =
         std::clamp<int64_t>(BlockBytes / TileBytes, LeastRows, 256);
     int64_t Least = llvm::divideCeil(All, MostRows);
-    WinogradPlan Best;
+    Candidates<WinogradPlan> Plans;
     double BestCost = 0;
     for (int64_t Blocks : {Least, int64_t(llvm::alignTo(Least, workers()))}) {
       int64_t Rows = Known ? llvm::divideCeil(All, Blocks) : MostRows;
@@ -140,13 +143,14 @@ private:
            ++Split) {
         P.Panels = llvm::divideCeil(AllPanels, Split);
         double Cost = cost(All, P.blockTiles());
-        if (BestCost == 0 || Cost < BestCost) {
-          Best = P;
+        if (BestCost == 0 || Cost < BestCost)
           BestCost = Cost;
-        }
+        Plans.add(std::to_string(P.blockTiles()) + "x" +
+                      std::to_string(P.Panels),
+                  Cost, P);
       }
     }
-    P = Best;
+    P = Kernel.choose("winograd.block", std::move(Plans));
     return BestCost;
   }
 

@@ -32,6 +32,8 @@ struct WinogradPlan {
 
   RegisterFile Regs{};
   TileShape Tile{};
+  /// Whether it is estimated to be faster than the template of convolutions.
+  bool Faster = true;
   /// Register tiles of a row block, and panels of a column block.
   int64_t RowTiles = 1, Panels = 1;
 
@@ -50,7 +52,7 @@ struct WinogradPlan {
 };
 
 /// The plan of a kernel whose only anchor is `Op`; nullopt if it is no such
-/// convolution or the template of convolutions is estimated to be as fast.
+/// convolution or the template of convolutions is estimated to be far faster.
 std::optional<WinogradPlan> planWinograd(ConvOp Op,
                                          const KernelAnalysis &Kernel,
                                          const TargetOptions &Options);

@@ -279,4 +279,12 @@ TEST(Attention, NarrowFloats) {
       check({.Rows = Rows, .Keys = "21", .Depth = 32, .Type = Type});
 }
 
+TEST(Attention, EveryWay) {
+  auto Made = checkEveryWay(
+      Writer({.Rows = "70", .Keys = "90", .Depth = 32, .Columns = 48}).write(),
+      {.Tolerance = 1e-4, .Template = "attention", .Workers = 2});
+  EXPECT_TRUE(llvm::any_of(
+      Made, [](auto &Choice) { return Choice.Name == "attention.rows"; }));
+}
+
 } // namespace

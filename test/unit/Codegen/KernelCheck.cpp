@@ -235,7 +235,7 @@ void runOne(func::FuncOp Func, const std::string &Isa, const KernelCheck &Check,
   Options.Workers = Check.Workers;
   auto Compiler = KernelCompiler::create(Func.getContext(), Options);
   ASSERT_TRUE(bool(Compiler)) << toString(Compiler.takeError());
-  auto Kernel = (*Compiler)->add(Func);
+  auto Kernel = (*Compiler)->add(Func, Check.Ways);
   ASSERT_TRUE(bool(Kernel)) << toString(Kernel.takeError());
   if (!Check.Template.empty())
     EXPECT_EQ(Kernel->Template, Check.Template);
@@ -254,9 +254,19 @@ void runOne(func::FuncOp Func, const std::string &Isa, const KernelCheck &Check,
     Buffers.push_back(std::make_unique<GuardedBuffer>(Bytes));
     Pointers.push_back(Buffers.back()->Data);
   };
-  for (auto [T, Ty] : llvm::zip(Inputs, Func.getArgumentTypes())) {
-    Add(T.packedBytes());
-    toMemory(T, Ty, Buffers.back()->Data);
+  for (auto [I, T, Ty] : llvm::enumerate(Inputs, Func.getArgumentTypes())) {
+    std::vector<uint8_t> Bytes(T.packedBytes());
+    toMemory(T, Ty, Bytes.data());
+    for (const PackRequest &Pack : Kernel->Packs)
+      if (Pack.Operand == I) {
+        auto Packed =
+            codegen::packConstant(Pack.Spec, cast<RankedTensorType>(Ty), Bytes);
+        ASSERT_TRUE(bool(Packed)) << toString(Packed.takeError());
+        Bytes = std::move(*Packed);
+        Bytes.resize(llvm::alignTo(Bytes.size(), 64)); // panels are aligned
+      }
+    Add(Bytes.size());
+    std::memcpy(Buffers.back()->Data, Bytes.data(), Bytes.size());
   }
   for (const PackRequest &R : Kernel->Packs) {
     auto Ty = cast<RankedTensorType>(Func.getArgumentTypes()[R.Operand]);
@@ -302,6 +312,42 @@ void runOne(func::FuncOp Func, const std::string &Isa, const KernelCheck &Check,
 
 } // namespace
 
+std::vector<Choice> checkEveryWay(const std::string &Text,
+                                  const KernelCheck &Check) {
+  std::vector<Choice> All;
+  for (const std::string &Isa : allIsas()) {
+    auto Context = makeContext();
+    Context->loadDialect<LimosaDialect, func::FuncDialect>();
+    auto Module = parseSourceString<ModuleOp>(Text, Context.get());
+    TargetOptions Options;
+    Options.Isa = Isa;
+    Options.Workers = Check.Workers;
+    auto Compiler = KernelCompiler::create(Context.get(), Options);
+    if (!Module || !Compiler) {
+      ADD_FAILURE() << "no kernel or no compiler";
+      return {};
+    }
+    auto Kernel = (*Compiler)->add(Module->lookupSymbol<func::FuncOp>("k"));
+    if (!Kernel) {
+      ADD_FAILURE() << toString(Kernel.takeError());
+      return {};
+    }
+    for (const Choice &C : Kernel->Choices) {
+      EXPECT_GE(C.Ways.size(), 2u) << C.Name;
+      EXPECT_EQ(C.Taken, C.estimate()) << C.Name;
+      for (const std::string &Way : C.Ways) {
+        SCOPED_TRACE(C.Name + "=" + Way);
+        KernelCheck One = Check;
+        One.Isas = {Isa};
+        One.Ways = {{C.Name, Way}};
+        checkKernel(Text, One);
+      }
+    }
+    llvm::append_range(All, Kernel->Choices);
+  }
+  return All;
+}
+
 void checkKernel(const std::string &Text, const KernelCheck &Check) {
   SCOPED_TRACE(Text);
   auto Context = makeContext();
@@ -330,7 +376,7 @@ void checkKernel(const std::string &Text, const KernelCheck &Check) {
   Options.Symbols = Symbols;
   reference::Status S = reference::evaluate(*Graph, Inputs, Want, Options);
   ASSERT_TRUE(S.ok()) << S.Message;
-  for (const std::string &Isa : allIsas())
+  for (const std::string &Isa : Check.Isas.empty() ? allIsas() : Check.Isas)
     runOne(Func, Isa, Check, Inputs, Want);
 }
 

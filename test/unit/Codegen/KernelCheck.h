@@ -27,12 +27,22 @@ struct KernelCheck {
   /// For each output the input whose memory it takes over, or -1; none if
   /// shorter.
   std::vector<int> Donate = {};
+  /// What the kernel is told to choose; every way has to be one of its own.
+  codegen::AskedWays Ways = {};
+  unsigned Workers = 1;
+  /// Empty: all that the machine has.
+  std::vector<std::string> Isas = {};
 };
 
 /// Compiles the function @k of `Text` for every ISA of this machine, runs it on
 /// random inputs (tiles out of order, buffers that end at unmapped pages) and
 /// compares with the interpreter.
 void checkKernel(const std::string &Text, const KernelCheck &Check = {});
+
+/// Checks the kernel in each way that its templates name, for every ISA.
+/// Returns what there was to choose.
+std::vector<codegen::Choice> checkEveryWay(const std::string &Text,
+                                           const KernelCheck &Check = {});
 
 } // namespace limosa::test
 
