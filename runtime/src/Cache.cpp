@@ -1,6 +1,7 @@
 //===- Cache.cpp - Compiled models kept between processes -----------------===//
 
 #include "limosa/Runtime/Cache.h"
+#include "limosa/Runtime/AtomicFile.h"
 
 #include <algorithm>
 #include <atomic>
@@ -21,6 +22,8 @@ namespace {
 constexpr uint64_t DefaultMaxBytes = uint64_t(10) << 30;
 // Leftovers of processes that died while compiling.
 constexpr time_t StaleSeconds = 24 * 60 * 60;
+constexpr time_t NoteSeconds = 90 * StaleSeconds;
+constexpr size_t MaxNoteBytes = 64 << 10;
 
 const char *environment(const char *Name) {
   const char *Value = std::getenv(Name);
@@ -45,7 +48,7 @@ uint64_t defaultMaxBytes() {
 }
 
 /// mkdir -p, readable by the user only: entries are code that will be run.
-bool makeFolder(const std::string &Path) {
+bool makeFolders(const std::string &Path) {
   for (size_t At = 1; At != std::string::npos;) {
     At = Path.find('/', At + 1);
     if (mkdir(Path.substr(0, At).c_str(), 0700) != 0 && errno != EEXIST)
@@ -90,13 +93,19 @@ std::shared_ptr<const LimFile> Cache::lookup(const std::string &Key,
   return File;
 }
 
+Status Cache::makeFolder() const {
+  if (makeFolders(Folder))
+    return {};
+  return invalidArgument("cannot make the cache folder '" + Folder +
+                         "': " + std::strerror(errno) +
+                         ": set LIMOSA_CACHE_DIR to one that can be written");
+}
+
 Status Cache::prepare(const std::string &Key,
                       std::string &TemporaryPath) const {
   static std::atomic<unsigned> Counter;
-  if (!makeFolder(Folder))
-    return invalidArgument("cannot make the cache folder '" + Folder +
-                           "': " + std::strerror(errno) +
-                           ": set LIMOSA_CACHE_DIR to one that can be written");
+  if (Status S = makeFolder())
+    return S;
   TemporaryPath = Folder + "/" + Key + "." + std::to_string(getpid()) + "." +
                   std::to_string(Counter++) + ".part";
   return {};
@@ -112,6 +121,34 @@ Status Cache::publish(const std::string &Key,
   }
   shrink(path(Key));
   return {};
+}
+
+std::optional<std::string> Cache::readNote(const std::string &Name) const {
+  const std::string Path = Folder + "/" + Name + ".note";
+  const int File = open(Path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (File < 0)
+    return std::nullopt;
+  // Notes of other users are not trusted.
+  struct stat Info;
+  std::optional<std::string> Text;
+  if (fstat(File, &Info) == 0 && S_ISREG(Info.st_mode) &&
+      (Info.st_uid == getuid() || Info.st_uid == 0) &&
+      size_t(Info.st_size) <= MaxNoteBytes) {
+    Text.emplace(size_t(Info.st_size), '\0');
+    if (read(File, Text->data(), Text->size()) != ssize_t(Text->size()))
+      Text.reset();
+    futimens(File, nullptr); // the time of last use
+  }
+  close(File);
+  return Text;
+}
+
+Status Cache::writeNote(const std::string &Name, std::string_view Text) const {
+  if (Status S = makeFolder())
+    return S;
+  AtomicFile File(Folder + "/" + Name + ".note");
+  File.write(Text.data(), Text.size());
+  return File.commit();
 }
 
 void Cache::shrink(const std::string &Keep) const {
@@ -134,9 +171,12 @@ void Cache::shrink(const std::string &Keep) const {
     if (endsWith(Path, ".lim")) {
       Entries.push_back({Path, uint64_t(Info.st_size), Info.st_mtim});
       Total += uint64_t(Info.st_size);
-    } else if ((endsWith(Path, ".part") || endsWith(Path, ".tmp")) &&
-               Now - Info.st_mtim.tv_sec > StaleSeconds) {
-      unlink(Path.c_str());
+    } else {
+      const bool IsNote = endsWith(Path, ".note");
+      const bool IsPart = endsWith(Path, ".part") || endsWith(Path, ".tmp");
+      if ((IsNote || IsPart) &&
+          Now - Info.st_mtim.tv_sec > (IsNote ? NoteSeconds : StaleSeconds))
+        unlink(Path.c_str());
     }
   }
   closedir(Directory);

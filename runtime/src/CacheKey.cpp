@@ -160,8 +160,11 @@ Status Cache::computeKey(const limosa_compile_options &Options,
     for (std::string_view Feature : cpu::features())
       Builder.text(Feature);
   Builder.text(std::to_string(Options.threads));
-  for (uint32_t F = 0; F < Options.flag_count; ++F)
+  for (uint32_t F = 0; F < Options.flag_count; ++F) {
     Builder.text(Options.flags[F]);
+    if (std::string_view(Options.flags[F]).starts_with("tune="))
+      Builder.text(cpu::describe(0));
+  }
   for (uint32_t P = 0; P < Options.plugin_count; ++P)
     Builder.identity(Options.plugins[P]);
   // An operator matters to models that name it; the body of one may name any

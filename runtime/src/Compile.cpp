@@ -1,8 +1,8 @@
 //===- Compile.cpp - From a model to a .lim file, cached ------------------===//
 
 #include "limosa/Runtime/Compile.h"
-#include "FileLock.h"
 #include "Libraries.h"
+#include "limosa/Runtime/FileLock.h"
 
 #include <dlfcn.h>
 #include <unistd.h>

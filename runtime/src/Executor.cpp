@@ -1,6 +1,7 @@
 //===- Executor.cpp - The instruction loop and launches -------------------===//
 
 #include "Executor.h"
+#include "limosa/Runtime/LaunchCost.h"
 
 #include <algorithm>
 
@@ -189,13 +190,11 @@ bool Executor::resolveLaunch(const LoweredLaunch &L, LaunchState &S) {
     return internal("the grid of kernel " + K.name()->str() +
                     " is not known or out of range");
   S.Scratch = uint64_t(Scratch);
-  // Time on one worker, assuming neither fast arithmetic nor cached data: what
-  // is called short must be short.
   int64_t Flops = 0, Bytes = 0;
   bool Known = K.flops() != NoIndex && K.bytes() != NoIndex &&
                I.evaluate(K.flops(), Flops) && I.evaluate(K.bytes(), Bytes);
   S.Cost = Known && Flops >= 0 && Bytes >= 0
-               ? uint64_t(Flops) / 16 + uint64_t(Bytes) / 8 + 1
+               ? launchCost(uint64_t(Flops), uint64_t(Bytes))
                : 0;
   // A skipped launch may have buffers whose size makes no sense.
   if (S.Grid > 0)

@@ -14,7 +14,9 @@
 #include "limosa/Compiler.h"
 #include "limosa/Runtime/LimFile.h"
 
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace limosa::runtime {
 
@@ -28,6 +30,8 @@ public:
 
   const std::string &folder() const { return Folder; }
   std::string path(const std::string &Key) const;
+  /// Makes the folder if it is not there.
+  Status makeFolder() const;
 
   /// Opens the entry and notes that it was used. Null if there is none; a
   /// damaged one is removed. `Model` is its name in messages.
@@ -41,9 +45,15 @@ public:
   Status publish(const std::string &Key,
                  const std::string &TemporaryPath) const;
 
+  /// A short text kept under a name of letters, digits and '-'; nullopt if
+  /// there is none. Notes that nobody has read for a season are removed.
+  std::optional<std::string> readNote(const std::string &Name) const;
+  Status writeNote(const std::string &Name, std::string_view Text) const;
+
   /// The key of compiling `Options`: 32 hexadecimal digits of XXH3 over the
   /// model's bytes and those of its external data, the options that matter for
-  /// the code, the processor (if isa is "auto") and `CompilerIdentity`.
+  /// the code, the processor (if isa is "auto", or if it is tuned for) and
+  /// `CompilerIdentity`.
   static Status computeKey(const limosa_compile_options &Options,
                            const std::string &CompilerIdentity,
                            std::string &Key);

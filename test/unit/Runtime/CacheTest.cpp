@@ -76,6 +76,25 @@ TEST_F(CacheTest, CompilesOnce) {
   EXPECT_EQ(compiled(M), 1);
 }
 
+TEST_F(CacheTest, Notes) {
+  Cache C = cache();
+  EXPECT_EQ(C.readNote("a"), std::nullopt);
+  EXPECT_TRUE(C.writeNote("a", "first").ok());
+  EXPECT_TRUE(C.writeNote("a", "second").ok());
+  EXPECT_TRUE(C.writeNote("b", "").ok());
+  EXPECT_EQ(C.readNote("a"), "second");
+  EXPECT_EQ(C.readNote("b"), "");
+  write(C.folder() + "/a.note", std::string(1 << 20, 'x'));
+  EXPECT_EQ(C.readNote("a"), std::nullopt);
+  // Those that nobody reads go when an entry is added.
+  using namespace std::chrono_literals;
+  fs::last_write_time(C.folder() + "/a.note",
+                      fs::file_time_type::clock::now() - 24h * 100);
+  load(C, model("m"));
+  EXPECT_FALSE(fs::exists(C.folder() + "/a.note"));
+  EXPECT_TRUE(fs::exists(C.folder() + "/b.note"));
+}
+
 TEST_F(CacheTest, ReplacesDamagedEntries) {
   std::string M = model("a");
   std::string Entry = load(cache(), M).Path;

@@ -1,7 +1,7 @@
 //===- FileLock.h - One process at a time ---------------------------*- C++
 //-*-===//
-#ifndef LIMOSA_RUNTIME_SRC_FILELOCK_H
-#define LIMOSA_RUNTIME_SRC_FILELOCK_H
+#ifndef LIMOSA_RUNTIME_FILELOCK_H
+#define LIMOSA_RUNTIME_FILELOCK_H
 
 #include <fcntl.h>
 #include <string>
@@ -33,4 +33,4 @@ private:
 
 } // namespace limosa::runtime
 
-#endif // LIMOSA_RUNTIME_SRC_FILELOCK_H
+#endif // LIMOSA_RUNTIME_FILELOCK_H
