@@ -44,7 +44,7 @@ typedef struct limosa_compile_options {
   uint32_t threads;        /* threads it will run on; 0: unknown */
   uint32_t flag_count;
   const char *const *flags; /* further options as "key=value", unknown keys are
-                               errors */
+                               errors: "tune=on", "precision=bf16" ... */
   const char *const *plugins; /* paths of device plug-ins to load */
   uint32_t plugin_count;
   uint32_t operator_count;

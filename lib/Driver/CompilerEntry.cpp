@@ -5,6 +5,7 @@
 
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSwitch.h"
+#include "llvm/Support/Threading.h"
 
 #include <cstring>
 
@@ -77,17 +78,30 @@ llvm::Error parseFlag(llvm::StringRef Flag, CompileOptions &Out) {
       Out.Winograd = WinogradUse::Never;
     return llvm::Error::success();
   }
+  if (Key == "tune") {
+    if (Value == "again") {
+      Out.Tune = TuneUse::Again;
+      return llvm::Error::success();
+    }
+    auto On = parseBool(Key, Value);
+    if (!On)
+      return On.takeError();
+    Out.Tune = *On ? TuneUse::On : TuneUse::Off;
+    return llvm::Error::success();
+  }
   if (Key == "plant") {
     Out.Plant = Value.str();
     return llvm::Error::success();
   }
-  if (Key.consume_front("dim.")) {
-    int64_t Size;
-    if (Value.getAsInteger(10, Size) || Size < 0)
-      return llvm::createStringError("dim." + Key + " takes a size");
-    Out.FixedDims.push_back({Key.str(), Size});
-    return llvm::Error::success();
-  }
+  for (auto [Prefix, Sizes] :
+       {std::pair("dim.", &Out.FixedDims), std::pair("tune.", &Out.TuneSizes)})
+    if (Key.consume_front(Prefix)) {
+      int64_t Size;
+      if (Value.getAsInteger(10, Size) || Size < 0)
+        return llvm::createStringError(Prefix + Key + " takes a size");
+      Sizes->push_back({Key.str(), Size});
+      return llvm::Error::success();
+    }
   if (Key.consume_front("input.")) {
     Out.Inputs.push_back({Key.str(), Value.str()});
     return llvm::Error::success();
@@ -95,8 +109,8 @@ llvm::Error parseFlag(llvm::StringRef Flag, CompileOptions &Out) {
   return llvm::createStringError(
       "unknown flag '" + Key +
       "'; there are fuse, layouts, graphs, verify, compile-threads, "
-      "winograd, precision, memory, plant=<op>, "
-      "dim.<name> and input.<name>");
+      "winograd, precision, memory, tune, plant=<op>, "
+      "dim.<name>, tune.<name> and input.<name>");
 }
 
 llvm::Expected<EmitKind> parseEmit(llvm::StringRef Name) {
@@ -132,7 +146,6 @@ llvm::Error compile(const limosa_compile_options &O, CompileOptions &Options) {
   Options.ModelName = Base.rsplit('.').first.str();
   Options.Entry = text(O.entry, "main");
   Options.Isa = text(O.isa, "auto");
-  Options.Threads = std::max(1u, O.threads);
   Options.Devices.clear();
   llvm::SmallVector<llvm::StringRef> Names;
   std::string Device = text(O.device, "cpu");
@@ -145,6 +158,11 @@ llvm::Error compile(const limosa_compile_options &O, CompileOptions &Options) {
   for (uint32_t I = 0; I < O.flag_count; ++I)
     if (llvm::Error E = parseFlag(O.flags[I], Options))
       return E;
+  Options.Threads = O.threads;
+  if (Options.Threads == 0)
+    Options.Threads = Options.Tune == TuneUse::Off
+                          ? 1
+                          : llvm::hardware_concurrency().compute_thread_count();
   auto Emit = parseEmit(text(O.emit, ""));
   if (!Emit)
     return Emit.takeError();

@@ -5,6 +5,7 @@
 #include "Diagnostics.h"
 #include "ModelObject.h"
 #include "PassTimer.h"
+#include "TuneKernels.h"
 
 #include "limosa/Codegen/Backend.h"
 #include "limosa/Codegen/Codegen.h"
@@ -135,14 +136,24 @@ public:
     for (auto Func : Module.getOps<func::FuncOp>())
       if (Func->hasAttr(KernelAttrName) && !Func->hasAttr(DeviceAttrName))
         Kernels.push_back(Func);
+    std::vector<tuning::Verdict> Choices(Kernels.size());
+    if (Options.Tune != TuneUse::Off) {
+      auto Tuned = Timer.time("tune", [&] {
+        return tuneKernels(Module, Kernels, Target, Options);
+      });
+      if (!Tuned)
+        return Tuned.takeError();
+      Choices = std::move(*Tuned);
+    }
     return Timer.time("emit-loops", [&]() -> llvm::Error {
       for (auto [I, Kernel] : llvm::enumerate(Kernels)) {
         progress("generating kernel " + std::to_string(I + 1) + "/" +
                  std::to_string(Kernels.size()));
         OwningOpRef<func::FuncOp> Wrong = plantError(Kernel, Options.Plant);
-        auto K = Compiler->add(Wrong ? *Wrong : Kernel);
+        auto K = Compiler->add(Wrong ? *Wrong : Kernel, Choices[I].Ways);
         if (!K)
           return K.takeError();
+        K->Measured = Choices[I].Times;
         for (const std::string &Remark : K->Remarks)
           remark(K->Name + ": " + Remark);
         Generated.Kernels.push_back(std::move(*K));
@@ -206,6 +217,7 @@ public:
         {"layouts", Options.Layouts ? "1" : "0"},
         {"winograd", nameOf(Options.Winograd)},
         {"precision", Options.Precision == Precision::Bf16 ? "bf16" : "f32"},
+        {"tune", Options.Tune == TuneUse::Off ? "0" : "1"},
         {"threads", std::to_string(Options.Threads)}};
     auto Program = Timer.time("plan", [&] {
       return planProgram(Module, std::move(Executables), Plan, File);

@@ -58,6 +58,19 @@ llvm::Error addKernel(ProgramState &P, const codegen::CompiledKernel &Compiled,
   K->flops = Compiled.Flops ? P.Exprs.add(*Compiled.Flops) : NoIndex;
   K->bytes = Compiled.Bytes ? P.Exprs.add(*Compiled.Bytes) : NoIndex;
   K->remarks = Compiled.Remarks;
+  for (const codegen::Choice &C : Compiled.Choices) {
+    auto Choice = std::make_unique<fb::ChoiceT>();
+    Choice->name = C.Name;
+    Choice->value = C.Taken;
+    Choice->estimate = C.estimate();
+    K->choices.push_back(std::move(Choice));
+  }
+  if (const auto &M = Compiled.Measured) {
+    K->measured = std::make_unique<fb::MeasurementT>();
+    K->measured->seconds = M->Seconds;
+    K->measured->estimate_seconds = M->EstimateSeconds;
+    K->measured->tried = M->Tried;
+  }
   for (std::string &Node : modelNodes(Func.getLoc()))
     K->nodes.push_back(std::move(Node));
   if (KeepGraph) {

@@ -142,33 +142,34 @@ def _is_compiled(path: str) -> bool:
 
 def load(path: Union[str, os.PathLike], device: str = "cpu", threads: Optional[int] = None, *,
          isa: str = "auto", precision: str = "f32", memory: str = "fast",
-         plugins: Sequence[Union[str, os.PathLike]] = (),
+         tune: bool = False, plugins: Sequence[Union[str, os.PathLike]] = (),
          flags: Optional[Mapping[str, Any]] = None,
          operators: Sequence[Union[str, os.PathLike]] = ()) -> Model:
     """Loads an .onnx model (compiled once, then cached) or a compiled .lim file.
 
     `threads` None means as many as the process may use processors. `precision`
     "bf16" stores weights and values between kernels as bf16; `memory` "small" does
-    nothing that is faster for more memory. `plugins` are shared libraries of
+    nothing that is faster for more memory; `tune` times kernels in several ways and
+    takes the fastest (flags={"tune.batch": 4} tells open sizes). `plugins` are shared libraries of
     further devices, `operators` of operators, besides those that were registered
     (custom_op). Raises FileNotFoundError, ValueError,
     NotImplementedError (with all operators the compiler can't do), or Error.
     """
     path = os.fspath(path)
     return Model(_limosa.load(path, device, threads or 0, isa, [os.fspath(p) for p in plugins],
-                              _flag_list(flags, precision, memory), registered(),
+                              _flag_list(flags, precision, memory, tune), registered(),
                               [os.fspath(o) for o in operators], _is_compiled(path)))
 
 
 def compile(path: Union[str, os.PathLike], output: Union[str, os.PathLike], device: str = "cpu",
             threads: Optional[int] = None, *, isa: str = "auto", precision: str = "f32",
-            memory: str = "fast", emit: str = "lim",
+            memory: str = "fast", tune: bool = False, emit: str = "lim",
             plugins: Sequence[Union[str, os.PathLike]] = (),
             flags: Optional[Mapping[str, Any]] = None,
             operators: Sequence[Union[str, os.PathLike]] = ()) -> None:
     """Compiles a model to a file: `emit` "lim", or "obj" to link it. See `load`."""
     _limosa.compile(os.fspath(path), os.fspath(output), device, threads or 0, isa,
-                    [os.fspath(p) for p in plugins], _flag_list(flags, precision, memory),
+                    [os.fspath(p) for p in plugins], _flag_list(flags, precision, memory, tune),
                     registered(), [os.fspath(o) for o in operators], emit)
 
 
@@ -177,8 +178,9 @@ def devices(plugins: Sequence[Union[str, os.PathLike]] = ()) -> dict[str, str]:
     return dict(_limosa.devices([os.fspath(p) for p in plugins]))
 
 
-def _flag_list(flags: Optional[Mapping[str, Any]], precision: str, memory: str) -> list[str]:
-    chosen = {"precision": precision, "memory": memory}
-    defaults = {"precision": "f32", "memory": "fast"}
+def _flag_list(flags: Optional[Mapping[str, Any]], precision: str, memory: str,
+               tune: bool) -> list[str]:
+    chosen = {"precision": precision, "memory": memory, "tune": "on" if tune else "off"}
+    defaults = {"precision": "f32", "memory": "fast", "tune": "off"}
     given = {**(flags or {}), **{key: value for key, value in chosen.items() if value != defaults[key]}}
     return [f"{key}={value}" for key, value in given.items()]

@@ -186,6 +186,7 @@ int benchModel(BenchOptions &Options) {
   if (!Options.Against.empty() && isCompiledModel(Options.Model.Path))
     return report(runtime::invalidArgument(
         "--vs needs the .onnx file, which the other engines read"));
+  Options.Model.TuneSizes = Options.Inputs.Sizes;
   if (Status S = Model.open(Options.Model, Bar))
     return report(S);
   std::vector<NamedTensor> Arguments;
@@ -354,6 +355,7 @@ void tool::addBenchCommand(CLI::App &App, Action &Chosen) {
       "Examples:\n"
       "  limosa bench\n"
       "  limosa bench model.onnx --threads 2\n"
+      "  limosa bench model.onnx --tune --size batch=8\n"
       "  limosa bench model.onnx --precision bf16 --vs openvino\n"
       "  limosa bench model.onnx --vs onnxruntime,openvino --html bench.html");
   Command->callback([Options, &Chosen] {

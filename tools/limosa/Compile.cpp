@@ -77,12 +77,19 @@ void tool::addCompileCommand(CLI::App &App, Action &Chosen) {
       ->capture_default_str()
       ->check(CLI::IsMember({"lim", "obj", "mlir-import", "mlir-core",
                              "mlir-dispatch", "mlir-loops", "mlir-llvm"}));
+  Command
+      ->add_option("--size", Options->Model.TuneSizes,
+                   "what to take a symbolic dimension for when kernels are "
+                   "timed, e.g. batch=4")
+      ->needs("--tune")
+      ->take_all();
   Command->add_flag("--json", Options->Json, "prints JSON");
   Command->footer(
       "Examples:\n"
       "  limosa compile model.onnx -o model.lim\n"
       "  limosa compile model.onnx --isa avx2 --threads 4\n"
       "  limosa compile model.onnx --precision bf16\n"
+      "  limosa compile model.onnx --tune --threads 2 --size batch=4\n"
       "  limosa compile model.onnx --emit obj -o model.o\n"
       "  limosa compile model.onnx --emit mlir-core -o /dev/stdout");
   Command->callback([Options, &Chosen] {

@@ -47,6 +47,7 @@ constexpr double ProfiledSeconds = 0.5;
 Status gather(InspectOptions &Options, Findings &F) {
   Progress Bar;
   Session Model;
+  Options.Model.TuneSizes = Options.Inputs.Sizes;
   if (Status S = Model.open(Options.Model, Bar))
     return S;
   for (const ArgumentInfo &A : Model.inputs())
@@ -122,6 +123,28 @@ Table kernelTable(const Findings &F, size_t Limit) {
   return Lines;
 }
 
+/// Kernels whose choices were timed when the model was compiled.
+Table choiceTable(const Findings &F, size_t Limit) {
+  Table Lines({"tuned kernel", "by the clock", "by estimate", "time",
+               "estimate's time", "tried"});
+  for (const KernelSummary &K : F.Kernels) {
+    if (!K.Measured || Lines.rows().size() > Limit)
+      continue;
+    std::string Taken, Estimated;
+    for (const ChoiceSummary &C : K.Choices)
+      if (C.Value != C.Estimate) {
+        Taken += (Taken.empty() ? "" : ", ") + C.Name + "=" + C.Value;
+        Estimated +=
+            (Estimated.empty() ? "" : ", ") + C.Name + "=" + C.Estimate;
+      }
+    Lines.row({K.Name, Taken.empty() ? "the estimate" : Taken, Estimated,
+               formatSeconds(K.Measured->seconds),
+               formatSeconds(K.Measured->estimate_seconds),
+               std::to_string(K.Measured->tried)});
+  }
+  return Lines;
+}
+
 Table memoryTable(const Findings &F, size_t Limit) {
   Table Lines({"held at the peak", "type", "bytes"});
   for (size_t I = 0; I < std::min(Limit, F.Peak.Holders.size()); ++I)
@@ -173,6 +196,8 @@ void print(const Findings &F, size_t Top) {
     fmt::print("and {} kernels more (--top)\n", F.Kernels.size() - Top);
   for (const std::string &Line : remarkLines(F))
     fmt::print("remark: {}\n", Line);
+  if (Table Choices = choiceTable(F, Top); Choices.rows().size() > 1)
+    fmt::print("\n{}", Choices.text());
   fmt::print("\nmemory: {}\n", memoryLine(F));
   if (!F.Peak.Holders.empty())
     fmt::print("{}", memoryTable(F, Top).text());
@@ -192,6 +217,13 @@ void printReport(const Findings &F) {
       Item["flops"] = K.Flops;
     if (K.Bytes >= 0)
       Item["bytes"] = K.Bytes;
+    for (const ChoiceSummary &C : K.Choices)
+      Item["choices"].push_back(
+          {{"name", C.Name}, {"value", C.Value}, {"estimate", C.Estimate}});
+    if (K.Measured)
+      Item["measured"] = {{"seconds", K.Measured->seconds},
+                          {"estimate_seconds", K.Measured->estimate_seconds},
+                          {"tried", K.Measured->tried}};
     if (double Part = K.ofRoof(F.Limits); F.Seconds > 0 && Part >= 0)
       Item["of_roof"] = Part;
     Kernels.push_back(std::move(Item));
@@ -285,6 +317,11 @@ Status writePage(const Findings &F, const InspectOptions &Options) {
   Page.table(kernelTable(F, F.Kernels.size()));
   for (const std::string &Line : remarkLines(F))
     Page.paragraph(Line);
+  if (Table Choices = choiceTable(F, F.Kernels.size());
+      Choices.rows().size() > 1) {
+    Page.heading("Choices by the clock");
+    Page.table(Choices);
+  }
   Page.heading("Memory");
   Page.paragraph(memoryLine(F));
   Page.table(memoryTable(F, F.Peak.Holders.size()));

@@ -187,6 +187,13 @@ tool::summariseKernels(const fb::Program &P, const fb::Entry &E,
     Summary.Nodes = nodesOf(K);
     for (uint32_t R = 0; K.remarks() && R < K.remarks()->size(); ++R)
       Summary.Remarks.push_back(K.remarks()->Get(R)->str());
+    for (uint32_t C = 0; K.choices() && C < K.choices()->size(); ++C) {
+      const fb::Choice &Choice = *K.choices()->Get(C);
+      Summary.Choices.push_back({Choice.name()->str(), Choice.value()->str(),
+                                 Choice.estimate()->str()});
+    }
+    if (K.measured())
+      K.measured()->UnPackTo(&Summary.Measured.emplace());
     Kernels.push_back(std::move(Summary));
   });
   if (!Recorded)

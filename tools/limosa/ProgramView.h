@@ -10,6 +10,11 @@
 
 namespace limosa::tool {
 
+/// What a kernel could have done otherwise (fb::Choice).
+struct ChoiceSummary {
+  std::string Name, Value, Estimate;
+};
+
 /// A kernel or host operator and, if a profile was taken, what its launches
 /// cost in one run.
 struct KernelSummary {
@@ -17,6 +22,9 @@ struct KernelSummary {
   std::string Ops;   ///< "contract, add x2, max"
   std::string Nodes; ///< The model's nodes it came from.
   std::vector<std::string> Remarks;
+  std::vector<ChoiceSummary> Choices;
+  /// Null: choices are by estimates.
+  std::optional<fb::MeasurementT> Measured;
   double Launches = 0, Seconds = 0;
   double Flops = -1, Bytes = -1; ///< Of one run; -1: unknown.
 

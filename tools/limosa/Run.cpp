@@ -109,6 +109,7 @@ Status run(RunOptions &Options) {
   Progress Bar;
   Session Model;
   auto Start = std::chrono::steady_clock::now();
+  Options.Model.TuneSizes = Options.Inputs.Sizes;
   if (Status S = Model.open(Options.Model, Bar))
     return S;
   const double LoadTime = seconds(Start);

@@ -38,6 +38,9 @@ void ModelOptions::addCompileOptionsTo(CLI::App &Command) {
                   "fast, or small: nothing that is faster for more memory")
       ->check(CLI::IsMember({"fast", "small"}))
       ->capture_default_str();
+  Command.add_flag("--tune", Tune,
+                   "times kernels in several ways and takes the fastest: "
+                   "compiling takes far longer");
   Command.add_option("-t,--threads", Threads, "worker threads; 0: all")
       ->capture_default_str();
   Command.add_option("--entry", Entry,
@@ -61,7 +64,15 @@ void ModelOptions::addTo(CLI::App &Command) {
 limosa_compile_options ModelOptions::compileOptions() {
   FlagPointers.clear();
   PluginPointers.clear();
+  TuneFlags.clear();
+  if (Tune) {
+    TuneFlags.push_back(NoCache ? "tune=again" : "tune=on");
+    for (const std::string &Size : TuneSizes)
+      TuneFlags.push_back("tune." + Size);
+  }
   for (const std::string &Flag : Flags)
+    FlagPointers.push_back(Flag.c_str());
+  for (const std::string &Flag : TuneFlags)
     FlagPointers.push_back(Flag.c_str());
   if (isBf16())
     FlagPointers.push_back("precision=bf16");

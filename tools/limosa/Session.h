@@ -28,6 +28,9 @@ struct ModelOptions {
   std::string Precision = "f32";
   std::string Memory = "fast";
   unsigned Threads = 0;
+  bool Tune = false;
+  /// What to take open sizes for when kernels are timed: "batch=4".
+  std::vector<std::string> TuneSizes;
   std::vector<std::string> Plugins;
   std::vector<std::string> Flags;
   std::vector<std::string> OperatorLibraries;
@@ -45,6 +48,7 @@ struct ModelOptions {
   Status loadOperators(runtime::OperatorRegistry &Registry);
 
 private:
+  std::vector<std::string> TuneFlags;
   std::vector<const char *> FlagPointers, PluginPointers;
   runtime::OperatorTables Operators;
 };

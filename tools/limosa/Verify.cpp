@@ -229,6 +229,7 @@ void printReport(const KernelCheck &Kernels, const Findings &F,
 int verify(VerifyOptions &Options) {
   Progress Bar;
   Session Model;
+  Options.Model.TuneSizes = Options.Inputs.Sizes;
   if (Status S = Model.open(Options.Model, Bar))
     return report(S);
   Findings F;

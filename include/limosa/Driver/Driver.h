@@ -36,6 +36,14 @@ enum class EmitKind : uint8_t {
 /// are stored as bf16, products of bf16 are summed in f32.
 enum class Precision : uint8_t { F32, Bf16 };
 
+/// Whether kernels' choices are timed (limosa/Tuning) and what is known of them
+/// is used.
+enum class TuneUse : uint8_t {
+  Off,
+  On,
+  Again ///< as if nothing were known
+};
+
 struct CompileOptions {
   std::string ModelName = "model";
   std::string Entry = "main";
@@ -52,6 +60,9 @@ struct CompileOptions {
   /// 3 x 3 convolutions by minimal filtering.
   WinogradUse Winograd = WinogradUse::WhereFaster;
   limosa::Precision Precision = limosa::Precision::F32;
+  TuneUse Tune = TuneUse::Off;
+  /// What to take symbols in kernels' shapes for when they are timed.
+  std::vector<std::pair<std::string, int64_t>> TuneSizes;
   bool KeepGraphs = true; ///< keep core ops for verify and inspect
   bool Verify = false;    ///< check the IR after every pass
   /// If not empty: the mnemonic of an op whose code is to be wrong, in every
