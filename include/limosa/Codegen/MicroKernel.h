@@ -61,6 +61,13 @@ struct MicroKernel {
   /// Outermost first; at least one. The last one is unrolled.
   llvm::SmallVector<ReductionLoop> Loops;
   unsigned Unroll = 4;
+  /// How many steps of K before their use vectors of B are fetched to the
+  /// first-level cache; 0: not at all. Goes on behind B's end.
+  unsigned StepsAhead = 0;
+  /// Null, or an offset in B: `NextLines` cache lines from there on are fetched
+  /// to the second-level cache with each `Unroll` steps.
+  mlir::Value Next;
+  unsigned NextLines = 1;
   /// Empty, or one vector<Lanes x i1> (or null) per vector of B: which of its
   /// lanes may be read; the others count as zeros.
   llvm::SmallVector<mlir::Value> Masks;

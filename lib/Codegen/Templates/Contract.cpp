@@ -291,7 +291,19 @@ private:
       Inner.StrideA = B.getIndexAttr(P.Together);
       Inner.StrideB = B.getIndexAttr(Width * P.Together);
     }
+    if (P.B.Source == OperandSource::PackedOnce && !Tiles)
+      fetchPanels(Kernel, Row, Panel);
     return Kernel;
+  }
+
+  void fetchPanels(MicroKernel &Kernel, Value Row, Value Panel) {
+    fetchAhead(Kernel, P.K * P.N * DimExpr(P.Parts));
+    Value Next = M.add(Panel, KB.constant(P.Panels));
+    Value All = KB.dim(DimExpr::ceilDiv(P.N, panelColumns()));
+    fetchNext(Kernel, panelOffset(Next), M.lt(Next, All),
+              M.divU(Row, KB.constant(Tile.Rows)),
+              DimExpr::floorDiv(P.M, Tile.Rows),
+              DimExpr::ceilDiv(P.K, P.Together));
   }
 
   /// The epilogue.

@@ -339,7 +339,33 @@ private:
                 M.mul(FirstChannel, KB.constant(P.windowPositions() * Width)));
     for (unsigned V = 0; V < T.Masks.size(); ++V)
       Kernel.VectorOffsets.push_back(B.getIndexAttr(V * lanes() * P.Together));
+    if (P.PackedFilter && !Tiles)
+      fetchPanels(Kernel, T);
     return Kernel;
+  }
+
+  void fetchPanels(MicroKernel &Kernel, const RegisterTile &T) {
+    fetchAhead(Kernel, P.depth() * P.GroupColumns * P.Groups);
+    if (P.Groups > 1 || P.chunks() > 1 || P.hasPhases() ||
+        P.Order == PixelOrder::Segment)
+      return;
+    Value RowTile = M.divU(T.Row, KB.constant(Tile.Rows));
+    DimExpr RowTiles = DimExpr::floorDiv(P.imagePixels(), Tile.Rows);
+    if (P.Order == PixelOrder::Lines) {
+      int64_t InBlock = llvm::divideCeil(P.blockPixels(), Tile.Rows);
+      Value Block = M.divU(FirstY, KB.constant(P.BlockLines));
+      RowTile = M.add(M.mul(Block, KB.constant(InBlock)), RowTile);
+      RowTiles = P.pixelBlocks() * DimExpr(InBlock);
+    }
+    Value Next = M.add(T.Panel, KB.constant(P.Panels));
+    Value Exists = M.lt(
+        Next, KB.constant(llvm::divideCeil(P.GroupColumns, panelColumns())));
+    Exists = M.both(Exists, M.eq(Image, KB.dim(P.Batch - 1)));
+    Exists = M.both(Exists, M.eq(Plane, KB.dim(P.planes() - 1)));
+    fetchNext(
+        Kernel,
+        M.add(OffsetB, M.mul(Next, KB.constant(P.depth() * panelColumns()))),
+        Exists, RowTile, RowTiles, P.depth() / P.Together);
   }
 
   /// The innermost reduction is as long as tiles need it whatever the tile.

@@ -29,33 +29,48 @@ public:
                                              B.getZeroAttr(AccVector));
       Acc.assign(Kernel.rows() * Kernel.vectors(), Zero);
     }
-    return emitLoops(0, Kernel.OffsetA, Kernel.OffsetB, Acc);
+    return emitLoops(0, Kernel.OffsetA, Kernel.OffsetB, constant(0), Acc);
   }
 
 private:
+  /// `Done`: steps of K before this loop.
   SmallVector<Value> emitLoops(unsigned Level, Value OffsetA, Value OffsetB,
-                               ValueRange Acc) {
-    if (Level + 1 == Kernel.Loops.size())
-      return emitInnermost(Kernel.Loops[Level], OffsetA, OffsetB, Acc);
+                               Value Done, ValueRange Acc) {
     const ReductionLoop &L = Kernel.Loops[Level];
+    if (Level + 1 == Kernel.Loops.size())
+      return emitInnermost(L, OffsetA, OffsetB, Done, Acc);
     if (isConstantIntValue(L.Extent, 1))
-      return emitLoops(Level + 1, OffsetA, OffsetB, Acc);
-    return emitFor(constant(0), value(L.Extent), 1, Acc,
-                   [&](Value I, ValueRange In) {
-                     return emitLoops(Level + 1, advance(OffsetA, I, L.StrideA),
-                                      advance(OffsetB, I, L.StrideB), In);
-                   });
+      return emitLoops(Level + 1, OffsetA, OffsetB, Done, Acc);
+    return emitFor(
+        constant(0), value(L.Extent), 1, Acc, [&](Value I, ValueRange In) {
+          Value Before = Done;
+          if (Kernel.Next)
+            Before = arith::AddIOp::create(B, Loc, Done,
+                                           multiply(I, stepsBelow(Level)));
+          return emitLoops(Level + 1, advance(OffsetA, I, L.StrideA),
+                           advance(OffsetB, I, L.StrideB), Before, In);
+        });
+  }
+
+  /// Steps of K in one round of a loop.
+  Value stepsBelow(unsigned Level) {
+    Value Steps = constant(1);
+    for (const ReductionLoop &L : ArrayRef(Kernel.Loops).drop_front(Level + 1))
+      Steps = multiply(Steps, value(L.Extent));
+    return Steps;
   }
 
   /// Steps of Unroll, then what is left: straight-line when that is a constant.
   SmallVector<Value> emitInnermost(const ReductionLoop &L, Value OffsetA,
-                                   Value OffsetB, ValueRange Acc) {
+                                   Value OffsetB, Value Done, ValueRange Acc) {
     unsigned Unroll = Kernel.Unroll;
     SmallVector<Value> Cur(Acc);
     auto Steps = [&](Value I, unsigned Count, ValueRange In) {
       SmallVector<Value> Out(In);
       Value BaseA = advance(OffsetA, I, L.StrideA);
       Value BaseB = advance(OffsetB, I, L.StrideB);
+      if (Kernel.Next && Count == Unroll)
+        fetchNext(arith::AddIOp::create(B, Loc, Done, I));
       for (unsigned S = 0; S < Count; ++S)
         Out = emitStep(L, BaseA, BaseB, S, Out);
       return Out;
@@ -79,6 +94,31 @@ private:
                    [&](Value I, ValueRange In) { return Steps(I, 1, In); });
   }
 
+  /// The lines that belong to the `Unroll` steps from `Step` on.
+  void fetchNext(Value Step) {
+    constexpr int32_t SecondLevel = 2;
+    int64_t Line = 64 / bytesOfB();
+    Value At =
+        multiply(arith::DivUIOp::create(B, Loc, Step, constant(Kernel.Unroll)),
+                 constant(Line * Kernel.NextLines));
+    At = arith::AddIOp::create(B, Loc, At, Kernel.Next);
+    for (unsigned I = 0; I < Kernel.NextLines; ++I)
+      fetch(add(At, B.getIndexAttr(I * Line)), SecondLevel);
+  }
+
+  /// Wherever that is: nothing is read but the cache may hold it then.
+  void fetch(Value Offset, int32_t Locality) {
+    memref::PrefetchOp::create(B, Loc, Kernel.B, Offset, /*isWrite=*/false,
+                               Locality, /*isDataCache=*/true);
+  }
+
+  int64_t bytesOfB() const {
+    return cast<MemRefType>(Kernel.B.getType())
+               .getElementType()
+               .getIntOrFloatBitWidth() /
+           8;
+  }
+
   /// One outer product: B's vectors stay in registers, A's elements are splat
   /// one by one.
   SmallVector<Value> emitStep(const ReductionLoop &L, Value BaseA, Value BaseB,
@@ -89,6 +129,13 @@ private:
       Value Offset = step(BaseB, L.StrideB, Step);
       VecB.push_back(loadB(add(Offset, Kernel.VectorOffsets[V]),
                            Kernel.Masks.empty() ? Value() : Kernel.Masks[V]));
+    }
+    if (Kernel.StepsAhead) {
+      constexpr int32_t FirstLevel = 3;
+      Value Ahead = step(BaseB, L.StrideB, Step + Kernel.StepsAhead);
+      int64_t Line = 64 / bytesOfB();
+      for (int64_t At = 0; At < int64_t(Vectors) * vectorOfB(); At += Line)
+        fetch(add(Ahead, B.getIndexAttr(At)), FirstLevel);
     }
     SmallVector<Value> Out;
     for (unsigned R = 0; R < Kernel.rows(); ++R) {
@@ -110,7 +157,7 @@ private:
 
   Value loadB(Value Offset, Value Mask) {
     Type Element = cast<MemRefType>(Kernel.B.getType()).getElementType();
-    auto Ty = VectorType::get({Kernel.Lanes * Kernel.Together}, Element);
+    auto Ty = VectorType::get({vectorOfB()}, Element);
     if (Kernel.Together > 1)
       return vector::LoadOp::create(B, Loc, Ty, Kernel.B, Offset);
     if (!Mask)
@@ -161,6 +208,8 @@ private:
     return SmallVector<Value>(For.getResults());
   }
 
+  int64_t vectorOfB() const { return Kernel.Lanes * Kernel.Together; }
+
   Value constant(int64_t V) {
     return arith::ConstantIndexOp::create(B, Loc, V);
   }
@@ -172,9 +221,12 @@ private:
       return Base;
     return arith::AddIOp::create(B, Loc, Base, value(Offset));
   }
+  Value multiply(Value L, Value R) {
+    return arith::MulIOp::create(B, Loc, L, R);
+  }
   Value advance(Value Base, Value I, OpFoldResult Stride) {
     if (!isOneInteger(Stride))
-      I = arith::MulIOp::create(B, Loc, I, value(Stride));
+      I = multiply(I, value(Stride));
     return arith::AddIOp::create(B, Loc, Base, I);
   }
   Value step(Value Base, OpFoldResult Stride, unsigned Step) {

@@ -114,4 +114,50 @@ void ProductEmitter::forRowTail(Value First, Value Total, Value Wanted,
   }
 }
 
+static int64_t bytesOfB(const MicroKernel &Kernel) {
+  return cast<MemRefType>(Kernel.B.getType())
+             .getElementType()
+             .getIntOrFloatBitWidth() /
+         8;
+}
+
+void ProductEmitter::fetchAhead(MicroKernel &Kernel, const DimExpr &Elements) {
+  constexpr int64_t FirstLevel = 32 << 10;
+  // As long as the second-level cache takes to answer, and some more.
+  constexpr int64_t Distance = 2048;
+  // Tiles of few rows wait for nothing but B, which the processor fetches ahead
+  // by itself: telling it twice halved its speed.
+  constexpr unsigned LeastRows = 4;
+  auto Whole = Elements.constant();
+  if (Kernel.rows() < LeastRows ||
+      (Whole && *Whole * bytesOfB(Kernel) <= FirstLevel))
+    return;
+  int64_t Step = Kernel.vectors() * int64_t(Kernel.Lanes) * Kernel.Together;
+  Kernel.StepsAhead = llvm::divideCeil(Distance, Step * bytesOfB(Kernel));
+}
+
+void ProductEmitter::fetchNext(MicroKernel &Kernel, Value Next, Value Exists,
+                               Value RowTile, const DimExpr &RowTiles,
+                               const DimExpr &Steps) {
+  // With few rows this would only take the bandwidth that the tile waits for.
+  constexpr int64_t LeastTiles = 4;
+  int64_t All = RowTiles.constant().value_or(INT64_MAX);
+  if (All < LeastTiles || Kernel.StepsAhead == 0)
+    return;
+  int64_t LinesPerRound = Kernel.vectors() * int64_t(Kernel.Lanes) *
+                          Kernel.Together * bytesOfB(Kernel) * Kernel.Unroll /
+                          64;
+  Kernel.NextLines = std::max<int64_t>(llvm::divideCeil(LinesPerRound, All), 1);
+  int64_t Shares = llvm::divideCeil(LinesPerRound, int64_t(Kernel.NextLines));
+  Value First =
+      M.max(M.sub(KB.dim(RowTiles), KB.constant(Shares)), KB.constant(0));
+  Value Share = M.sub(RowTile, First);
+  Exists = M.both(Exists, M.both(M.le(KB.constant(0), Share),
+                                 M.lt(Share, KB.constant(Shares))));
+  DimExpr Size = DimExpr::ceilDiv(Steps, Kernel.Unroll) *
+                 DimExpr(Kernel.NextLines * 64 / bytesOfB(Kernel));
+  // What is there already costs little.
+  Kernel.Next = M.select(Exists, mulAdd(Next, Share, Size), Kernel.OffsetB);
+}
+
 } // namespace limosa::codegen

@@ -76,6 +76,17 @@ protected:
   /// `First` is Total rounded down to Tile.Rows.
   void forRowTail(Value First, Value Total, Value Wanted, RowBody Body);
 
+  /// Lets a register tile fetch packed vectors of B to the first-level cache
+  /// before it uses them. Panels follow each other, so that the end of one
+  /// fetches the beginning of the next. Not if all `Elements` of B fit there.
+  static void fetchAhead(MicroKernel &Kernel, const DimExpr &Elements);
+  /// After fetchAhead: lets the last register tiles of a column block share out
+  /// the fetching of the panel at `Next`, which the following block begins
+  /// with, to the second-level cache, if it exists. This tile is number
+  /// `RowTile` of `RowTiles`; panels have `Steps` steps of K.
+  void fetchNext(MicroKernel &Kernel, Value Next, Value Exists, Value RowTile,
+                 const DimExpr &RowTiles, const DimExpr &Steps);
+
   KernelBuilder &KB;
   IndexMath &M;
   mlir::OpBuilder &B;

@@ -185,10 +185,16 @@ private:
             Kernel.VectorOffsets.push_back(B.getIndexAttr(V * lanes()));
           Kernel.Loops.push_back({B.getIndexAttr(P.Channels), B.getIndexAttr(1),
                                   B.getIndexAttr(Width)});
+          fetchAhead(Kernel, Winograd::Products * P.Channels * P.Columns);
+          const int64_t NextProduct = P.layout().panels().groupElements();
+          Value IsNotLast = M.lt(Product, KB.constant(Winograd::Products - 1));
           forRowTiles(KB.constant(0), RegisterTiles, [&](Value Row, unsigned) {
             Kernel.OffsetA =
                 M.add(M.mul(Product, KB.constant(P.operandPitch())),
                       M.mul(Row, KB.constant(P.tilePitch())));
+            fetchNext(Kernel, M.add(Kernel.OffsetB, KB.constant(NextProduct)),
+                      IsNotLast, M.divU(Row, KB.constant(Tile.Rows)),
+                      P.RowTiles, P.Channels);
             SmallVector<Value> Sums = emitMicroKernel(B, KB.loc(), Kernel);
             Value To = M.add(M.mul(Product, KB.constant(P.resultPitch())),
                              M.mul(Row, KB.constant(P.panelColumns())));

@@ -83,6 +83,31 @@ TEST_P(HotLoopTest, Product) {
   checkLoops(F);
 }
 
+/// Weights are fetched before they are used, unless they stay in the
+/// first-level cache anyway or rows are so few that nothing else is done.
+TEST_P(HotLoopTest, FetchesWeightsAhead) {
+  auto fetches = [](int64_t M, int64_t N) {
+    KernelFixture F(GetParam());
+    SmallVector<KernelFixture::Argument> Args = {{F.type({M, 768})},
+                                                 {F.type({768, N}), true}};
+    EXPECT_TRUE(F.compile(Args, [](CoreBuilder &B, ValueRange In) {
+      return SmallVector<Value>{B.contract(In[0], In[1], {}, {}, {1}, {0})};
+    }));
+    std::pair<unsigned, unsigned> Most;
+    for (auto &Loop :
+         innermostLoops(disassemble(F.image().code(F.kernel().Symbol)))) {
+      Most.first = std::max(Most.first, countMatching(Loop, "prefetcht0"));
+      Most.second = std::max(Most.second, countMatching(Loop, "prefetcht1"));
+    }
+    return Most;
+  };
+  auto [Own, Next] = fetches(128, 1536);
+  EXPECT_GE(Own, 4u); // a cache line per step of K and more
+  EXPECT_EQ(Next, 1u);
+  EXPECT_EQ(fetches(128, 8), std::pair(0u, 0u));
+  EXPECT_EQ(fetches(1, 1536), std::pair(0u, 0u));
+}
+
 /// A long epilogue must not cost the loop its registers.
 TEST_P(HotLoopTest, ProductBiasGelu) {
   KernelFixture F(GetParam());
