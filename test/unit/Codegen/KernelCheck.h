@@ -29,7 +29,6 @@ struct KernelCheck {
   std::vector<int> Donate = {};
   /// What the kernel is told to choose; every way has to be one of its own.
   codegen::AskedWays Ways = {};
-  unsigned Workers = 1;
   /// Empty: all that the machine has.
   std::vector<std::string> Isas = {};
 };
