@@ -90,26 +90,29 @@ private:
     });
   }
 
+  /// Each vector is stored before the next one is computed: activations need
+  /// the registers.
   void store(ArrayRef<Value> Sums, Value From, Value To, Value Panel,
              ArrayRef<Value> Masks) {
     Value Column = M.mul(Panel, KB.constant(panelColumns()));
     Value Vector = M.mul(M.sub(Panel, Panels.First), KB.constant(Tile.Vectors));
-    SmallVector<std::pair<Value, Value>> Done;
+    SmallVector<Index>
+        Columns; // the same for all rows, so that biases are, too
+    for (unsigned V = 0; V < Masks.size(); ++V)
+      Columns.push_back({M.add(Column, KB.constant(V * lanes())), 1, {}});
     for (unsigned I = 0; I < Sums.size(); ++I) {
       unsigned R = I / Masks.size(), V = I % Masks.size();
       Coords At(4);
       At.PerDim[0] = M.uniform(Image);
-      At.PerDim[1] = Index{M.add(Column, KB.constant(V * lanes())), 1, {}};
+      At.PerDim[1] = Columns[V];
       At.Groups.push_back({{2, 3}, M.uniform(M.add(From, KB.constant(R)))});
-      Value To0 = M.mul(M.add(To, KB.constant(R)), KB.constant(lanes()));
+      Value Result = Epilogue.valueAt(Sums[I], At, Lanes{lanes(), Masks[V]});
+      Value Pixel = M.mul(M.add(To, KB.constant(R)), KB.constant(lanes()));
       Value Place =
-          mulAdd(To0, M.add(Vector, KB.constant(V)), P.vectorElements());
-      Done.push_back(
-          {Epilogue.valueAt(Sums[I], At, Lanes{lanes(), Masks[V]}), Place});
-    }
-    for (auto [V, Place] : Done)
-      vector::StoreOp::create(B, KB.loc(), KB.broadcast(V, lanes()), Band,
+          mulAdd(Pixel, M.add(Vector, KB.constant(V)), P.vectorElements());
+      vector::StoreOp::create(B, KB.loc(), KB.broadcast(Result, lanes()), Band,
                               Place);
+    }
   }
 
   const ExpandDepthwisePlan &P;
