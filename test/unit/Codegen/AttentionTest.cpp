@@ -282,7 +282,7 @@ TEST(Attention, NarrowFloats) {
 TEST(Attention, EveryWay) {
   auto Made = checkEveryWay(
       Writer({.Rows = "70", .Keys = "90", .Depth = 32, .Columns = 48}).write(),
-      {.Tolerance = 1e-4, .Template = "attention", .Workers = 2});
+      {.Tolerance = 1e-4, .Workers = 2, .Template = "attention"});
   EXPECT_TRUE(llvm::any_of(
       Made, [](auto &Choice) { return Choice.Name == "attention.rows"; }));
 }

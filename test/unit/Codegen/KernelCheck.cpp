@@ -268,16 +268,6 @@ void runOne(func::FuncOp Func, const std::string &Isa, const KernelCheck &Check,
     Add(Bytes.size());
     std::memcpy(Buffers.back()->Data, Bytes.data(), Bytes.size());
   }
-  for (const PackRequest &R : Kernel->Packs) {
-    auto Ty = cast<RankedTensorType>(Func.getArgumentTypes()[R.Operand]);
-    auto Packed = packConstant(
-        R.Spec, Ty,
-        {Buffers[R.Operand]->Data, size_t(Inputs[R.Operand].packedBytes())});
-    ASSERT_TRUE(bool(Packed)) << toString(Packed.takeError());
-    Add(Packed->size());
-    llvm::copy(*Packed, Buffers.back()->Data);
-    Pointers[R.Operand] = Pointers.pop_back_val();
-  }
   for (auto [O, T] : llvm::enumerate(Want)) {
     if (O < Check.Donate.size() && Check.Donate[O] >= 0)
       Pointers.push_back(Pointers[Check.Donate[O]]);
