@@ -83,7 +83,13 @@ public:
         Items, Cost, [](double C, const Item &I) { return C < I.Cost; });
     Items.insert(At, {std::move(Way), Cost, std::move(Candidate)});
   }
-  bool empty() const { return Items.empty(); }
+  /// The same with costs of another kind.
+  template <typename Fn> Candidates withCosts(Fn Cost) const {
+    Candidates Result;
+    for (const Item &I : Items)
+      Result.add(I.Way, Cost(I.Candidate), I.Candidate);
+    return Result;
+  }
 
   /// `Choose` is given the ways, cheapest first, and says which to take. Ways
   /// that are estimated to be far worse are left out.

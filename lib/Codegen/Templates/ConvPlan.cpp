@@ -218,9 +218,7 @@ private:
     if (Tiles)
       setTiles(tileRows(Rows));
     else
-      P.Tile = Kernel.choose(
-          "conv.tile",
-          tileCandidates(P.Regs, Rows, P.GroupColumns, Aliases ? 8 : 16));
+      P.Tile = Kernel.choose("conv.tile", tiles(Rows, Aliases ? 8 : 16));
     chooseColumns();
     if (!Linear) {
       P.BlockWidth = llvm::alignTo(SegmentPixels, P.Tile.Rows);
@@ -238,6 +236,21 @@ private:
     P.BlockLines = std::clamp<int64_t>(TileWork / Work, 1, All);
     if (Pixels)
       P.BlockLines = evenShare(All, P.BlockLines);
+  }
+
+  Candidates<TileShape> tiles(std::optional<int64_t> Rows,
+                              unsigned RowLimit) const {
+    auto Tiles = tileCandidates(P.Regs, Rows, P.GroupColumns, RowLimit);
+    if (!Rows || *Rows > RowLimit || !P.Batch.isConstant(1) || P.Groups != 1)
+      return Tiles;
+    // Panels are all that workers can share out: three are as slow as four.
+    return Tiles.withCosts([&](TileShape T) {
+      int64_t Shares =
+          llvm::divideCeil(*Rows, T.Rows) *
+          llvm::divideCeil(P.GroupColumns, int64_t(T.Vectors) * P.Regs.Lanes);
+      return llvm::divideCeil(Shares, int64_t(Options.Workers)) *
+             tileCost(P.Regs, T.Rows, T.Vectors);
+    });
   }
 
   void setTiles(int64_t Rows) {

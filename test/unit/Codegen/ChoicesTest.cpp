@@ -89,7 +89,7 @@ TEST(Choices, EveryWayOfAProduct) {
     %1 = limosa.neg %0 : (tensor<70x200xf32>) -> tensor<70x200xf32>
     return %1 : tensor<70x200xf32>
   })",
-      {.Tolerance = 1e-4, .Template = "contract", .Workers = 2});
+      {.Tolerance = 1e-4, .Workers = 2, .Template = "contract"});
   for (const char *Name : {"contract.tile", "contract.panels", "contract.rows"})
     EXPECT_TRUE(llvm::is_contained(namesOf(Made), Name)) << Name;
 }
@@ -124,6 +124,16 @@ TEST(Choices, EveryWayOfAPointwiseConvolution) {
                             {.Tolerance = 1e-4, .Workers = 2});
   EXPECT_TRUE(llvm::is_contained(namesOf(Made), "conv.tile"));
   EXPECT_TRUE(llvm::is_contained(namesOf(Made), "conv.tiles"));
+}
+
+// As in squeeze-and-excite: for AVX2 84 columns are 3 panels of 32, of which
+// one worker would get two, or 4 of 24.
+TEST(Choices, PanelsOfOnePixelAreSharedOutEvenly) {
+  auto Made = checkEveryWay(convolution(336, 84, 1, 1),
+                            {.Tolerance = 1e-3, .Workers = 2});
+  EXPECT_TRUE(llvm::any_of(Made, [](const Choice &C) {
+    return C.Name == "conv.tile" && C.estimate() == "1x3";
+  }));
 }
 
 TEST(Choices, EveryWayOfAConvolution) {
