@@ -2,6 +2,7 @@
 
 #include "SimplifyPatterns.h"
 #include "limosa/IR/CoreBuilder.h"
+#include "limosa/IR/Types.h"
 #include "limosa/Transforms/Passes.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
@@ -65,9 +66,11 @@ struct DivByPowerOfTwo : OpRewritePattern<DivOp> {
   }
 };
 
-/// An elementwise op whose operands are all broadcasts of scalars is done once.
-struct HoistScalarElementwise : RewritePattern {
-  explicit HoistScalarElementwise(MLIRContext *C)
+/// An elementwise op whose operands are all broadcasts, of one shape along the
+/// same dimensions or of scalars, is done before them. It is less work, and
+/// what is computed from constants stays small enough to be folded.
+struct HoistElementwise : RewritePattern {
+  explicit HoistElementwise(MLIRContext *C)
       : RewritePattern(MatchAnyOpTypeTag(), /*benefit=*/1, C) {}
   LogicalResult matchAndRewrite(Operation *Op, PatternRewriter &R) const final {
     if (!Op->hasTrait<limosa::OpTrait::SameShape>() ||
@@ -76,20 +79,46 @@ struct HoistScalarElementwise : RewritePattern {
     auto Ty = cast<RankedTensorType>(Op->getResult(0).getType());
     if (Ty.getRank() == 0)
       return failure();
-    SmallVector<Value> Scalars;
+    BroadcastOp Widest;
     for (Value V : Op->getOperands()) {
       auto B = V.getDefiningOp<BroadcastOp>();
-      if (!B || cast<RankedTensorType>(B.getOperand().getType()).getRank() != 0)
+      if (!B)
         return failure();
-      Scalars.push_back(B.getOperand());
+      if (isScalar(B))
+        continue;
+      if (sameShape(B.getOperand().getType(), Ty) ||
+          (Widest && (B.getDims() != Widest.getDims() ||
+                      !sameShape(B.getOperand().getType(),
+                                 Widest.getOperand().getType()))))
+        return failure();
+      Widest = B;
     }
-    Operation *Small =
-        R.create(Op->getLoc(), Op->getName().getIdentifier(), Scalars,
-                 TypeRange(RankedTensorType::get({}, Ty.getElementType())),
-                 Op->getAttrs());
-    R.replaceOpWithNewOp<BroadcastOp>(Op, Ty, Small->getResult(0),
-                                      ArrayRef<int64_t>{});
+    Dims Small;
+    if (Widest)
+      Small = getDims(Widest.getOperand());
+    SmallVector<Value> Operands;
+    for (Value V : Op->getOperands()) {
+      auto B = V.getDefiningOp<BroadcastOp>();
+      Value From = B.getOperand();
+      if (Widest && isScalar(B))
+        From = BroadcastOp::create(
+            R, Op->getLoc(),
+            makeTensorType(Small, getElementTypeOrSelf(From.getType())), From,
+            ArrayRef<int64_t>{});
+      Operands.push_back(From);
+    }
+    Operation *Done = R.create(
+        Op->getLoc(), Op->getName().getIdentifier(), Operands,
+        TypeRange(makeTensorType(Small, Ty.getElementType())), Op->getAttrs());
+    R.replaceOpWithNewOp<BroadcastOp>(Op, Ty, Done->getResult(0),
+                                      Widest ? Widest.getDims()
+                                             : ArrayRef<int64_t>{});
     return success();
+  }
+
+private:
+  static bool isScalar(BroadcastOp B) {
+    return cast<RankedTensorType>(B.getOperand().getType()).getRank() == 0;
   }
 };
 
@@ -189,8 +218,9 @@ struct Simplify : PassWrapper<Simplify, OperationPass<>> {
   LogicalResult initialize(MLIRContext *Context) final {
     RewritePatternSet Set(Context);
     Set.add<SimplifyPow, DivByPowerOfTwo, CompareDims, KnownIf>(Context);
-    Set.add<HoistScalarElementwise>(Context);
+    Set.add<HoistElementwise>(Context);
     populateTransposePatterns(Set);
+    populatePadPatterns(Set);
     Patterns = std::move(Set);
     return success();
   }

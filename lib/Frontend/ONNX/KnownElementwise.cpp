@@ -38,6 +38,14 @@ Number knownrules::add(const KnownNumber &A, const KnownNumber &B) {
   return KnownNumber(
       A.Num * DimExpr(Den / A.Den) + B.Num * DimExpr(Den / B.Den), Den);
 }
+/// Over a common denominator.
+static Number extreme(const KnownNumber &A, const KnownNumber &B, bool Max) {
+  int64_t Den = std::lcm(A.Den, B.Den);
+  if (Den > MaxDen)
+    return std::nullopt;
+  DimExpr L = A.Num * DimExpr(Den / A.Den), R = B.Num * DimExpr(Den / B.Den);
+  return KnownNumber(Max ? DimExpr::max(L, R) : DimExpr::min(L, R), Den);
+}
 static KnownNumber negate(const KnownNumber &A) {
   return KnownNumber(-A.Num, A.Den);
 }
@@ -272,12 +280,7 @@ KnownRef knownrules::elementwise(const KnownQuery &Q) {
   }
   if (Op == "Min" || Op == "Max") {
     bool Max = Op == "Max";
-    return foldInputs(Q, [&](KN A, KN B) -> Number {
-      if (A.Den != 1 || B.Den != 1)
-        return std::nullopt;
-      return KnownNumber(Max ? DimExpr::max(A.Num, B.Num)
-                             : DimExpr::min(A.Num, B.Num));
-    });
+    return foldInputs(Q, [&](KN A, KN B) { return extreme(A, B, Max); });
   }
   if (Op == "Equal")
     return binary(Q, [](KN A, KN B) {
@@ -323,6 +326,23 @@ KnownRef knownrules::elementwise(const KnownQuery &Q) {
   if (Op == "Round")
     return unary(Q, [](KN A) { return A.Den == 1 ? Number(A) : std::nullopt; });
   return nullptr;
+}
+
+KnownRef knownrules::clip(const KnownQuery &Q) {
+  if (Q.Opset < 11) // bounds are attributes there
+    return nullptr;
+  KnownRef Out = Q.Inputs[0];
+  for (size_t I = 1; I < Q.Inputs.size() && Out; ++I) {
+    if (!Q.Inputs[I])
+      continue;
+    KnownQuery Bound = Q;
+    KnownRef Pair[] = {Out, Q.Inputs[I]};
+    Bound.Inputs = Pair;
+    Out = binary(Bound, [&](const KnownNumber &A, const KnownNumber &B) {
+      return extreme(A, B, /*Max=*/I == 1);
+    });
+  }
+  return Out;
 }
 
 KnownRef knownrules::cast(const KnownQuery &Q) {

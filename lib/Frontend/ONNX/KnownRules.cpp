@@ -394,6 +394,7 @@ Rule findRule(StringRef Op) {
               "Round", "Pow", "Sqrt"},
              elementwise)
       .Case("Cast", cast)
+      .Case("Clip", clip)
       .Case("Where", where)
       .Case("Gather", gather)
       .Case("Concat", concat)
@@ -420,8 +421,8 @@ KnownRef limosa::onnximport::evalKnown(const KnownQuery &Q) {
   Rule R = findRule(Q.Op);
   if (!R || Q.Inputs.empty() || !Q.Inputs[0])
     return nullptr;
-  // Only Slice has optional inputs that may be left out in the middle.
-  if (Q.Op != "Slice" &&
+  // Optional inputs that may be left out in the middle.
+  if (Q.Op != "Slice" && Q.Op != "Clip" &&
       !llvm::all_of(Q.Inputs, [](const KnownRef &T) { return bool(T); }))
     return nullptr;
   KnownRef T = R(Q);

@@ -27,6 +27,7 @@ int64_t broadcastIndex(int64_t Linear, llvm::ArrayRef<int64_t> To,
 // Rules of KnownElementwise.cpp.
 KnownRef elementwise(const KnownQuery &Q);
 KnownRef cast(const KnownQuery &Q);
+KnownRef clip(const KnownQuery &Q);
 KnownRef where(const KnownQuery &Q);
 
 } // namespace limosa::onnximport::knownrules

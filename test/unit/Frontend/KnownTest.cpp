@@ -109,6 +109,18 @@ TEST_F(Known, ScaleFactorsAreExact) {
   EXPECT_EQ(eval("Cast", {num(KnownNumber(N, 2))}, F32, I64), "floordiv(N, 2)");
 }
 
+TEST_F(Known, ClipIsBetweenItsBounds) {
+  KnownNumber Zero(0), Three(3);
+  EXPECT_EQ(eval("Clip", {num(KnownNumber(-2)), num(Zero)}, F32), "0");
+  EXPECT_EQ(eval("Clip", {num(KnownNumber(7)), num(Zero), num(Three)}, F32),
+            "3");
+  EXPECT_EQ(eval("Clip", {num(KnownNumber(7)), nullptr, num(Three)}, F32), "3");
+  EXPECT_EQ(eval("Clip", {num(KnownNumber(DimExpr(5), 2)), num(Zero)}, F32),
+            "5/2");
+  EXPECT_EQ(eval("Clip", {num(N - DimExpr(3)), num(Zero)}, I64),
+            DimExpr::max(N - DimExpr(3), DimExpr(0)).toString());
+}
+
 TEST_F(Known, ConstantsThatAreNoScaleFactorsStayOut) {
   auto Attr = [&](float V) {
     return DenseElementsAttr::get(RankedTensorType::get({1}, F32), V);
