@@ -31,6 +31,20 @@ llvm::Expected<bool> parseBool(llvm::StringRef Key, llvm::StringRef Value) {
                                  Value + "'");
 }
 
+/// What is done never, where an estimate says so, or always.
+template <typename UseT>
+llvm::Error parseUse(llvm::StringRef Key, llvm::StringRef Value, UseT &Out) {
+  if (Value == "always") {
+    Out = UseT::Always;
+    return llvm::Error::success();
+  }
+  auto On = parseBool(Key, Value);
+  if (!On)
+    return On.takeError();
+  Out = *On ? UseT::WhereFaster : UseT::Never;
+  return llvm::Error::success();
+}
+
 llvm::Error parseFlag(llvm::StringRef Flag, CompileOptions &Out) {
   auto [Key, Value] = Flag.split('=');
   bool *Switch = llvm::StringSwitch<bool *>(Key)
@@ -51,17 +65,10 @@ llvm::Error parseFlag(llvm::StringRef Flag, CompileOptions &Out) {
       return llvm::createStringError("compile-threads takes a number");
     return llvm::Error::success();
   }
-  if (Key == "winograd") {
-    if (Value == "always") {
-      Out.Winograd = WinogradUse::Always;
-      return llvm::Error::success();
-    }
-    auto On = parseBool(Key, Value);
-    if (!On)
-      return On.takeError();
-    Out.Winograd = *On ? WinogradUse::WhereFaster : WinogradUse::Never;
-    return llvm::Error::success();
-  }
+  if (Key == "winograd")
+    return parseUse(Key, Value, Out.Winograd);
+  if (Key == "batch-loops")
+    return parseUse(Key, Value, Out.BatchLoops);
   if (Key == "precision") {
     if (Value != "f32" && Value != "bf16")
       return llvm::createStringError("precision is f32 or bf16, not '" + Value +
@@ -109,7 +116,7 @@ llvm::Error parseFlag(llvm::StringRef Flag, CompileOptions &Out) {
   return llvm::createStringError(
       "unknown flag '" + Key +
       "'; there are fuse, layouts, graphs, verify, compile-threads, "
-      "winograd, precision, memory, tune, plant=<op>, "
+      "winograd, batch-loops, precision, memory, tune, plant=<op>, "
       "dim.<name>, tune.<name> and input.<name>");
 }
 

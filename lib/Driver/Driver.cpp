@@ -51,19 +51,19 @@ OwningOpRef<func::FuncOp> plantError(func::FuncOp Kernel, StringRef Op) {
   return Found ? std::move(Copy) : nullptr;
 }
 
-/// One compile: the steps in order, with what they need.
-const char *nameOf(WinogradUse Use) {
+template <typename UseT> const char *nameOf(UseT Use) {
   switch (Use) {
-  case WinogradUse::Never:
+  case UseT::Never:
     return "0";
-  case WinogradUse::WhereFaster:
+  case UseT::WhereFaster:
     return "1";
-  case WinogradUse::Always:
+  case UseT::Always:
     break;
   }
   return "always";
 }
 
+/// One compile: the steps in order, with what they need.
 class Compilation {
 public:
   Compilation(ModuleOp Module, const CompileOptions &Options)
@@ -87,7 +87,12 @@ public:
     if (failed(
             Timer.time("sink-reshapes", [&] { return sinkReshapes(Module); })))
       return Diagnostics.takeError("sinking reshapes failed");
-    return run("simplify-folded", createSimplifyPass());
+    if (llvm::Error E = run("simplify-folded", createSimplifyPass()))
+      return E;
+    // Other devices are offered the graph as it is.
+    if (!Devices.empty())
+      return llvm::Error::success();
+    return run("batch-loops", createBatchLoopsPass(Options.BatchLoops));
   }
 
   llvm::Error assignLayouts() {
@@ -216,6 +221,7 @@ public:
         {"fuse", Options.Fuse ? "1" : "0"},
         {"layouts", Options.Layouts ? "1" : "0"},
         {"winograd", nameOf(Options.Winograd)},
+        {"batch-loops", nameOf(Options.BatchLoops)},
         {"precision", Options.Precision == Precision::Bf16 ? "bf16" : "f32"},
         {"tune", Options.Tune == TuneUse::Off ? "0" : "1"},
         {"threads", std::to_string(Options.Threads)}};

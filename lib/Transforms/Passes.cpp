@@ -10,4 +10,5 @@ void limosa::registerTransformsPasses() {
   registerPass([] { return createSimplifyPass(); });
   registerPass([] { return createConstantFoldPass(); });
   registerPass([] { return createAssignLayoutsPass(); });
+  registerPass([] { return createBatchLoopsPass(); });
 }

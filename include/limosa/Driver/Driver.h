@@ -10,6 +10,7 @@
 #define LIMOSA_DRIVER_DRIVER_H
 
 #include "limosa/Support/WinogradLayout.h"
+#include "limosa/Transforms/Passes.h"
 #include "limosa/device.h"
 #include "limosa/operator.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -59,6 +60,8 @@ struct CompileOptions {
   bool Layouts = true;         ///< off: everything row-major
   /// 3 x 3 convolutions by minimal filtering.
   WinogradUse Winograd = WinogradUse::WhereFaster;
+  /// The first layers for one element of a batch at a time.
+  BatchLoopUse BatchLoops = BatchLoopUse::WhereFaster;
   limosa::Precision Precision = limosa::Precision::F32;
   TuneUse Tune = TuneUse::Off;
   /// What to take symbols in kernels' shapes for when they are timed.

@@ -18,10 +18,10 @@ namespace limosa {
 /// ClaimedAttrName, and erases unused definitions.
 std::unique_ptr<mlir::Pass> createInlineCompositesPass();
 
-/// Makes numbers (i64) of strings, so that later passes, kernels and devices see
-/// none. Those of the program get the numbers 0, 1, .. and stand in the module's
-/// StringTableAttrName; arguments and results of entries are marked with
-/// StringsAttrName, those of custom calls with `string_inputs` and
+/// Makes numbers (i64) of strings, so that later passes, kernels and devices
+/// see none. Those of the program get the numbers 0, 1, .. and stand in the
+/// module's StringTableAttrName; arguments and results of entries are marked
+/// with StringsAttrName, those of custom calls with `string_inputs` and
 /// `string_outputs`.
 std::unique_ptr<mlir::Pass> createLowerStringsPass();
 
@@ -38,6 +38,18 @@ std::unique_ptr<mlir::Pass> createConstantFoldPass(uint64_t MaxBytes = 1 << 20);
 /// around convolutions, orders that make transposes free around products.
 /// Inserts `relayout` where orders meet.
 std::unique_ptr<mlir::Pass> createAssignLayoutsPass();
+
+/// Where a batch is done element by element.
+enum class BatchLoopUse {
+  Never,
+  WhereFaster, ///< by estimate
+  Always       ///< wherever it is possible; for tests
+};
+/// Makes the beginning of an entry a loop over the batch (the first dimension
+/// of its largest input, of known size) as far as what lies between its kernels
+/// is larger than the caches and more than the weights.
+std::unique_ptr<mlir::Pass>
+createBatchLoopsPass(BatchLoopUse Use = BatchLoopUse::WhereFaster);
 
 /// For limosa-opt.
 void registerTransformsPasses();
