@@ -21,8 +21,9 @@ extern "C" {
 /* Severities of diagnostics. */
 #define LIMOSA_DIAGNOSTIC_ERROR 0
 #define LIMOSA_DIAGNOSTIC_WARNING 1
-#define LIMOSA_DIAGNOSTIC_REMARK 2 /* e.g. an op that misses its fast kernel   \
-                                    */
+#define LIMOSA_DIAGNOSTIC_REMARK                                               \
+  2 /* e.g. an op that misses its fast kernel                                  \
+     */
 #define LIMOSA_DIAGNOSTIC_PROGRESS                                             \
   3 /* one line for a terminal: "fusing 3/120" */
 
@@ -41,7 +42,8 @@ typedef struct limosa_compile_options {
   const char *isa;         /* "auto" (NULL): this machine; "avx2"; "avx512" */
   const char *emit;        /* "lim" (NULL); "obj"; "mlir-import", "mlir-core",
                               "mlir-dispatch", "mlir-loops", "mlir-llvm" */
-  uint32_t threads;        /* threads it will run on; 0: unknown */
+  uint32_t threads;        /* threads it will run on; 0: the context's, or
+                              unknown without one */
   uint32_t flag_count;
   const char *const *flags; /* further options as "key=value", unknown keys are
                                errors: "tune=on", "precision=bf16" ... */

@@ -92,6 +92,15 @@ Status takeOperators(const limosa_compile_options &O, OperatorTables &Out) {
   return {};
 }
 
+/// The caller's options; code whose threads are not told is for the context's.
+limosa_compile_options forContext(const limosa_context &C,
+                                  const limosa_compile_options *Options) {
+  limosa_compile_options O = withSize(Options);
+  if (O.threads == 0)
+    O.threads = C.Ctx->threads();
+  return O;
+}
+
 int32_t compileWith(OperatorTables Operators,
                     const limosa_compile_options &Options,
                     limosa_diagnostic_fn Diagnostic, void *DiagnosticContext) {
@@ -218,8 +227,8 @@ int32_t limosa_context_compile(limosa_context *C,
                                void *DiagnosticContext) {
   if (!C || !Options)
     return missing("context or options");
-  return compileWith(C->Ctx->operators().tables(), *Options, Diagnostic,
-                     DiagnosticContext);
+  return compileWith(C->Ctx->operators().tables(), forContext(*C, Options),
+                     Diagnostic, DiagnosticContext);
 }
 
 int32_t limosa_load_or_compile(limosa_context *C,
@@ -229,7 +238,7 @@ int32_t limosa_load_or_compile(limosa_context *C,
                                int32_t *FromCache) {
   if (!C || !Options || !Out)
     return missing("context, options or out");
-  limosa_compile_options O = withSize(Options);
+  limosa_compile_options O = forContext(*C, Options);
   OperatorTables Operators = C->Ctx->operators().tables();
   Status S = takeOperators(O, Operators);
   if (!S.ok())

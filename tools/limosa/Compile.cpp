@@ -2,6 +2,7 @@
 
 #include "Command.h"
 #include "Json.h"
+#include "Machine.h"
 #include "Session.h"
 
 #include <CLI/CLI.hpp>
@@ -36,6 +37,8 @@ Status compile(CompileOptions &Options) {
   runtime::OperatorRegistry Registry;
   if (Status S = Options.Model.loadOperators(Registry))
     return S;
+  if (Options.Model.Threads == 0)
+    Options.Model.Threads = availableProcessors();
   limosa_compile_options Request = Options.Model.compileOptions();
   Request.output_path = Options.Output.c_str();
   Request.emit = Options.Emit.c_str();

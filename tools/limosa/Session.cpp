@@ -248,6 +248,7 @@ Status Session::open(ModelOptions &Options, Progress &Bar) {
   Context = runtime::Context::create(Settings, S);
   if (!Context)
     return S;
+  Options.Threads = Context->threads();
   if (Status Failed = Context->addDriver(limosa_reference_device_query))
     return Failed;
   for (const std::string &Plugin : Options.Plugins)
