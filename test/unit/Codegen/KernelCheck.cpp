@@ -254,9 +254,19 @@ void runOne(func::FuncOp Func, const std::string &Isa, const KernelCheck &Check,
     Buffers.push_back(std::make_unique<GuardedBuffer>(Bytes));
     Pointers.push_back(Buffers.back()->Data);
   };
-  for (auto [T, Ty] : llvm::zip(Inputs, Func.getArgumentTypes())) {
-    Add(T.packedBytes());
-    toMemory(T, Ty, Buffers.back()->Data);
+  for (auto [I, T, Ty] : llvm::enumerate(Inputs, Func.getArgumentTypes())) {
+    std::vector<uint8_t> Bytes(T.packedBytes());
+    toMemory(T, Ty, Bytes.data());
+    for (const PackRequest &Pack : Kernel->Packs)
+      if (Pack.Operand == I) {
+        auto Packed =
+            codegen::packConstant(Pack.Spec, cast<RankedTensorType>(Ty), Bytes);
+        ASSERT_TRUE(bool(Packed)) << toString(Packed.takeError());
+        Bytes = std::move(*Packed);
+        Bytes.resize(llvm::alignTo(Bytes.size(), 64)); // panels are aligned
+      }
+    Add(Bytes.size());
+    std::memcpy(Buffers.back()->Data, Bytes.data(), Bytes.size());
   }
   for (auto [O, T] : llvm::enumerate(Want)) {
     if (O < Check.Donate.size() && Check.Donate[O] >= 0)
