@@ -54,7 +54,7 @@ KERNELS = {
     "conv-3x3-minimal": (convolution(64, 64, 3, 28), 0.7),
     "conv-depthwise": (convolution(96, 96, 3, 28, groups=96), 5.5),
     "element-wise": (([node("Add", ["x", "z"])], {"x": [64, 1000], "z": [64, 1000]}, {}, 64000), 6),
-    "erf": (rows("Erf", 64, 1000), 92),
+    "erf": (rows("Erf", 64, 1000), 60),
     "softmax": (rows("Softmax", 64, 1000), 55),
     "layer-norm": (rows("LayerNormalization", 64, 768, [[768], [768]]), 14),
     "transpose": (rows("Transpose", 256, 320, perm=[1, 0]), 10.5),

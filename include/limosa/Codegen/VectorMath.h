@@ -8,7 +8,7 @@
 //   exp        1         Cody-Waite by ln 2, polynomial, scaling in two steps
 //   log        1         m in [2/3, 4/3), polynomial of log1p
 //   tanh       2.5       t / (t + 2), t = expm1(2 |x|)
-//   erf        1         two polynomials, the outer one under 1 - exp
+//   erf        3.5       odd polynomial below 3.92, then 1
 //   sin, cos   1.5       Cody-Waite below 71476, Payne-Hanek above
 //   powf       0.51      exp2(y log2 x) in f64
 //   rsqrt      1.5       1 / sqrt
