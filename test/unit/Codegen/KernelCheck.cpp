@@ -266,7 +266,7 @@ void runOne(func::FuncOp Func, const std::string &Isa, const KernelCheck &Check,
         Bytes.resize(llvm::alignTo(Bytes.size(), 64)); // panels are aligned
       }
     Add(Bytes.size());
-    std::memcpy(Buffers.back()->Data, Bytes.data(), Bytes.size());
+    llvm::copy(Bytes, static_cast<uint8_t *>(Buffers.back()->Data));
   }
   for (auto [O, T] : llvm::enumerate(Want)) {
     if (O < Check.Donate.size() && Check.Donate[O] >= 0)
