@@ -31,7 +31,7 @@ Grouping::Grouping(BlockGraph &Graph, const FusionOptions &Options)
       if (isa<ContractOp>(Graph.op(I)))
         growPair(Graph.op(I), codegen::attentionOps(Graph.op(I)));
       else if (isa<ConvOp>(Graph.op(I)) && Options.FuseExpansions)
-        growPair(Graph.op(I), codegen::expansionOps(Graph.op(I)));
+        growExpansion(Graph.op(I));
     }
   for (unsigned I = 0; I < Graph.size(); ++I)
     if (classify(Graph.op(I)) == OpClass::Heavy && Owner[I] < 0)
@@ -40,6 +40,12 @@ Grouping::Grouping(BlockGraph &Graph, const FusionOptions &Options)
     if (classify(Graph.op(I)) == OpClass::Reduce && Owner[I] < 0)
       growFrom(Graph.op(I));
   pullProducers();
+}
+
+void Grouping::growExpansion(Operation *Depthwise) {
+  SmallVector<Operation *> Ops = codegen::expansionOps(Depthwise);
+  if (!Ops.empty() && codegen::isExpansionFaster(Ops))
+    growPair(Depthwise, Ops);
 }
 
 /// Kernels of other devices: what each claimed, together where it takes that.

@@ -49,6 +49,7 @@ public:
 private:
   void groupClaimed();
   void growPair(mlir::Operation *Last, llvm::ArrayRef<mlir::Operation *> Ops);
+  void growExpansion(mlir::Operation *Depthwise);
   void growFrom(mlir::Operation *Root);
   void growEpilogue(unsigned G);
   bool storesBlock(unsigned G, mlir::Operation *Op) const;

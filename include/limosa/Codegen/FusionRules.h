@@ -74,8 +74,11 @@ llvm::SmallVector<mlir::Operation *> attentionOps(mlir::Operation *Product);
 /// of each pixel's channels (the first one) expands, with what is computed from
 /// the product on the way. They make one kernel if nothing else uses what they
 /// compute, and the expanded image is never stored; empty if the convolution is
-/// none of that kind or its input is so small that nothing is gained.
+/// none of that kind.
 llvm::SmallVector<mlir::Operation *> expansionOps(mlir::Operation *Depthwise);
+/// Whether it is faster to expand channels anew for each band of lines than to
+/// store them, by the size of the expanded image and the work of the product.
+bool isExpansionFaster(llvm::ArrayRef<mlir::Operation *> ExpansionOps);
 
 /// Whether a kernel may have these outputs together: all of one shape, or, in a
 /// reduction chain, of the domain's or the row's.

@@ -3,8 +3,8 @@
 
 // What a 1x1 convolution expands for a depthwise one alone is never stored.
 
-!x = tensor<1x2x100x100xf32, #limosa.enc<[], [0, 2, 3, 1]>>
-!e = tensor<1x4x100x100xf32, #limosa.enc<[], [0, 2, 3, 1]>>
+!x = tensor<1x2x300x300xf32, #limosa.enc<[], [0, 2, 3, 1]>>
+!e = tensor<1x4x300x300xf32, #limosa.enc<[], [0, 2, 3, 1]>>
 // CHECK-LABEL: func.func @bottleneck
 // CHECK: %[[Y:.*]] = limosa.launch
 // CHECK-NOT: launch
@@ -30,8 +30,8 @@ func.func @bottleneck(%x: !x) -> !e attributes {limosa.entry} {
 
 // It is if somebody else reads it, too.
 
-!x = tensor<1x2x100x100xf32, #limosa.enc<[], [0, 2, 3, 1]>>
-!e = tensor<1x4x100x100xf32, #limosa.enc<[], [0, 2, 3, 1]>>
+!x = tensor<1x2x300x300xf32, #limosa.enc<[], [0, 2, 3, 1]>>
+!e = tensor<1x4x300x300xf32, #limosa.enc<[], [0, 2, 3, 1]>>
 // CHECK-LABEL: func.func @shared
 // CHECK: %[[E:.*]] = limosa.launch
 // CHECK: %[[Y:.*]] = limosa.launch %[[E]]
