@@ -1,5 +1,4 @@
-//===- Call.h - A kernel's view of its call -------------------------*- C++
-//-*-===//
+//===- Call.h - A kernel's view of its call ---------------------*- C++ -*-===//
 //
 // What the operators of this folder have in common: attributes by name, strings
 // in and out, messages. limosa/operator.h is all they know of Limosa.

@@ -1,5 +1,4 @@
-//===- FmaPeak.h - The machine's multiply-add peak ------------------*- C++
-//-*-===//
+//===- FmaPeak.h - The machine's multiply-add peak --------------*- C++ -*-===//
 
 #ifndef LIMOSA_BENCH_CODEGEN_FMAPEAK_H
 #define LIMOSA_BENCH_CODEGEN_FMAPEAK_H

@@ -1,5 +1,4 @@
-//===- CpuDevice.h - The built-in CPU -------------------------------*- C++
-//-*-===//
+//===- CpuDevice.h - The built-in CPU ---------------------------*- C++ -*-===//
 #ifndef LIMOSA_DEVICES_CPU_CPUDEVICE_H
 #define LIMOSA_DEVICES_CPU_CPUDEVICE_H
 

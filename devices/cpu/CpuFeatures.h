@@ -1,5 +1,4 @@
-//===- CpuFeatures.h - What this processor can do -------------------*- C++
-//-*-===//
+//===- CpuFeatures.h - What this processor can do ---------------*- C++ -*-===//
 #ifndef LIMOSA_DEVICES_CPU_CPUFEATURES_H
 #define LIMOSA_DEVICES_CPU_CPUFEATURES_H
 

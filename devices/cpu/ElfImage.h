@@ -1,5 +1,4 @@
-//===- ElfImage.h - A small loader for generated code ---------------*- C++
-//-*-===//
+//===- ElfImage.h - A small loader for generated code -----------*- C++ -*-===//
 //
 // Loads a position-independent ELF image (x86-64, ET_DYN) that needs nothing
 // from outside: no undefined symbols, no libraries, only relative relocations.

@@ -1,5 +1,4 @@
-//===- Elementwise.h - Loops over elements, by op and dtype ---------*- C++
-//-*-===//
+//===- Elementwise.h - Loops over elements, by op and dtype -----*- C++ -*-===//
 //
 // The meaning of the 27 elementwise core ops on arrays. Whole tensors and the
 // lanes of region programs both run these loops.

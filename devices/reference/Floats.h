@@ -1,5 +1,4 @@
-//===- Floats.h - Small float formats in software -------------------*- C++
-//-*-===//
+//===- Floats.h - Small float formats in software ---------------*- C++ -*-===//
 //
 // Conversion of f16, bf16, fp8 and fp4 from and to double, rounding to nearest
 // even. Formats of the OCP 8-bit and microscaling specifications and of

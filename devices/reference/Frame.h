@@ -1,5 +1,4 @@
-//===- Frame.h - The state of a running graph -----------------------*- C++
-//-*-===//
+//===- Frame.h - The state of a running graph -------------------*- C++ -*-===//
 
 #ifndef LIMOSA_REFERENCE_FRAME_H
 #define LIMOSA_REFERENCE_FRAME_H

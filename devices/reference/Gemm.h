@@ -1,5 +1,4 @@
-//===- Gemm.h - Blocked products in f64 and wrapping integers -------*- C++
-//-*-===//
+//===- Gemm.h - Blocked products in f64 and wrapping integers ---*- C++ -*-===//
 //
 // What contract and conv are loops around: C = A * B for matrices that are
 // given by functions which fill packed blocks, after the blocking of Goto and

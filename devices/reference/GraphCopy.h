@@ -1,5 +1,4 @@
-//===- GraphCopy.h - A graph read through the accessors, kept as bytes -*- C++
-//-*-===//
+//===- GraphCopy.h - A graph read through the accessors, kept as bytes ----===//
 
 #ifndef LIMOSA_REFERENCE_GRAPHCOPY_H
 #define LIMOSA_REFERENCE_GRAPHCOPY_H

@@ -1,5 +1,4 @@
-//===- OpContext.h - What the implementation of an op works with ----*- C++
-//-*-===//
+//===- OpContext.h - What the implementation of an op works with ----------===//
 
 #ifndef LIMOSA_REFERENCE_OPCONTEXT_H
 #define LIMOSA_REFERENCE_OPCONTEXT_H

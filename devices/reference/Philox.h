@@ -1,5 +1,4 @@
-//===- Philox.h - Philox4x32-10 -------------------------------------*- C++
-//-*-===//
+//===- Philox.h - Philox4x32-10 ---------------------------------*- C++ -*-===//
 //
 // The counter-based generator of Salmon, Moraes, Dror and Shaw, "Parallel
 // Random Numbers: As Easy as 1, 2, 3" (SC 2011).

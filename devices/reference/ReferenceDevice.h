@@ -1,5 +1,4 @@
-//===- ReferenceDevice.h - The interpreter behind the device interface -*- C++
-//-*-===//
+//===- ReferenceDevice.h - The interpreter behind the device interface ----===//
 
 #ifndef LIMOSA_REFERENCE_REFERENCEDEVICE_H
 #define LIMOSA_REFERENCE_REFERENCEDEVICE_H

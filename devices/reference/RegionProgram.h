@@ -1,5 +1,4 @@
-//===- RegionProgram.h - Regions over scalars, many lanes at once ---*- C++
-//-*-===//
+//===- RegionProgram.h - Regions over scalars, many lanes at once ---------===//
 //
 // The regions of reduce, scan, window, sort and scatter take and give rank-0
 // tensors. Interpreting them value by value would be far too slow, so that a

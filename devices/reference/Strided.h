@@ -1,5 +1,4 @@
-//===- Strided.h - Copies between strided views ---------------------*- C++
-//-*-===//
+//===- Strided.h - Copies between strided views -----------------*- C++ -*-===//
 
 #ifndef LIMOSA_REFERENCE_STRIDED_H
 #define LIMOSA_REFERENCE_STRIDED_H

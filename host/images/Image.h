@@ -1,5 +1,4 @@
-//===- Image.h - Pictures from bytes --------------------------------*- C++
-//-*-===//
+//===- Image.h - Pictures from bytes ----------------------------*- C++ -*-===//
 //
 // A decoder per format. Bytes may be damaged or hostile: sizes are checked
 // before memory is taken for them, and what is wrong is said.

@@ -1,5 +1,4 @@
-//===- BlockGraph.h - Dependences between the ops of a block --------*- C++
-//-*-===//
+//===- BlockGraph.h - Dependences between the ops of a block ----*- C++ -*-===//
 //
 // The ops of one block with what must come before what: uses of values (also
 // from nested regions), symbols before the shapes that name them, and side

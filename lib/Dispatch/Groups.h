@@ -1,5 +1,4 @@
-//===- Groups.h - Which ops become one kernel -----------------------*- C++
-//-*-===//
+//===- Groups.h - Which ops become one kernel -------------------*- C++ -*-===//
 
 #ifndef LIMOSA_LIB_DISPATCH_GROUPS_H
 #define LIMOSA_LIB_DISPATCH_GROUPS_H

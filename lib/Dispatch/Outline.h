@@ -1,5 +1,4 @@
-//===- Outline.h - Groups to kernel functions -----------------------*- C++
-//-*-===//
+//===- Outline.h - Groups to kernel functions -------------------*- C++ -*-===//
 
 #ifndef LIMOSA_LIB_DISPATCH_OUTLINE_H
 #define LIMOSA_LIB_DISPATCH_OUTLINE_H

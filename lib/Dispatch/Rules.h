@@ -1,5 +1,4 @@
-//===- Rules.h - What is worth fusing -------------------------------*- C++
-//-*-===//
+//===- Rules.h - What is worth fusing ---------------------------*- C++ -*-===//
 
 #ifndef LIMOSA_LIB_DISPATCH_RULES_H
 #define LIMOSA_LIB_DISPATCH_RULES_H

@@ -1,5 +1,4 @@
-//===- SplitProducts.h - Products with weights stored by blocks -----*- C++
-//-*-===//
+//===- SplitProducts.h - Products with weights stored by blocks -*- C++ -*-===//
 
 #ifndef LIMOSA_LIB_DISPATCH_SPLITPRODUCTS_H
 #define LIMOSA_LIB_DISPATCH_SPLITPRODUCTS_H

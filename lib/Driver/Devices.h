@@ -1,5 +1,4 @@
-//===- Devices.h - Devices by name while compiling ------------------*- C++
-//-*-===//
+//===- Devices.h - Devices by name while compiling --------------*- C++ -*-===//
 
 #ifndef LIMOSA_LIB_DRIVER_DEVICES_H
 #define LIMOSA_LIB_DRIVER_DEVICES_H

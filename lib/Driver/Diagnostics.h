@@ -1,5 +1,4 @@
-//===- Diagnostics.h - MLIR's diagnostics as one-line messages ------*- C++
-//-*-===//
+//===- Diagnostics.h - MLIR's diagnostics as one-line messages --*- C++ -*-===//
 
 #ifndef LIMOSA_LIB_DRIVER_DIAGNOSTICS_H
 #define LIMOSA_LIB_DRIVER_DIAGNOSTICS_H

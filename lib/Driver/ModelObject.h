@@ -1,5 +1,4 @@
-//===- ModelObject.h - A compiled model as an object to link --------*- C++
-//-*-===//
+//===- ModelObject.h - A compiled model as an object to link ----*- C++ -*-===//
 //
 // An ELF object for the system linker that holds the bytes of a .lim file in a
 // section of its own, executable and aligned so that the kernels run where they

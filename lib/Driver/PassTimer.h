@@ -1,5 +1,4 @@
-//===- PassTimer.h - Where compile time goes ------------------------*- C++
-//-*-===//
+//===- PassTimer.h - Where compile time goes --------------------*- C++ -*-===//
 
 #ifndef LIMOSA_LIB_DRIVER_PASSTIMER_H
 #define LIMOSA_LIB_DRIVER_PASSTIMER_H

@@ -1,5 +1,4 @@
-//===- TuneKernels.h - Choices of a program's kernels by the clock --*- C++
-//-*-===//
+//===- TuneKernels.h - Choices of a program's kernels by the clock --------===//
 
 #ifndef LIMOSA_LIB_DRIVER_TUNEKERNELS_H
 #define LIMOSA_LIB_DRIVER_TUNEKERNELS_H

@@ -1,5 +1,4 @@
-//===- OpSupport.h - What the families of ops share -----------------*- C++
-//-*-===//
+//===- OpSupport.h - What the families of ops share -------------*- C++ -*-===//
 //
 // Verification and iteration spaces are written per op, in the file of the op's
 // family; here is what all families use for it.

@@ -1,5 +1,4 @@
-//===- SerializeCommon.h - What writing and reading agree on --------*- C++
-//-*-===//
+//===- SerializeCommon.h - What writing and reading agree on ----*- C++ -*-===//
 
 #ifndef LIMOSA_LIB_IR_SERIALIZECOMMON_H
 #define LIMOSA_LIB_IR_SERIALIZECOMMON_H

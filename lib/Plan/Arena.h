@@ -1,5 +1,4 @@
-//===- Arena.h - Memory from lifetimes ------------------------------*- C++
-//-*-===//
+//===- Arena.h - Memory from lifetimes --------------------------*- C++ -*-===//
 
 #ifndef LIMOSA_LIB_PLAN_ARENA_H
 #define LIMOSA_LIB_PLAN_ARENA_H

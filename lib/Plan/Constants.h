@@ -1,5 +1,4 @@
-//===- Constants.h - The data section of a program ------------------*- C++
-//-*-===//
+//===- Constants.h - The data section of a program --------------*- C++ -*-===//
 
 #ifndef LIMOSA_LIB_PLAN_CONSTANTS_H
 #define LIMOSA_LIB_PLAN_CONSTANTS_H

@@ -1,5 +1,4 @@
-//===- EntryPlanner.h - One entry function to steps and buffers -----*- C++
-//-*-===//
+//===- EntryPlanner.h - One entry function to steps and buffers -*- C++ -*-===//
 
 #ifndef LIMOSA_LIB_PLAN_ENTRYPLANNER_H
 #define LIMOSA_LIB_PLAN_ENTRYPLANNER_H

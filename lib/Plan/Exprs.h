@@ -1,5 +1,4 @@
-//===- Exprs.h - Expressions and symbols of a program ---------------*- C++
-//-*-===//
+//===- Exprs.h - Expressions and symbols of a program -----------*- C++ -*-===//
 
 #ifndef LIMOSA_LIB_PLAN_EXPRS_H
 #define LIMOSA_LIB_PLAN_EXPRS_H

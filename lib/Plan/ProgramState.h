@@ -1,5 +1,4 @@
-//===- ProgramState.h - What the entries of a program share ---------*- C++
-//-*-===//
+//===- ProgramState.h - What the entries of a program share -----*- C++ -*-===//
 
 #ifndef LIMOSA_LIB_PLAN_PROGRAMSTATE_H
 #define LIMOSA_LIB_PLAN_PROGRAMSTATE_H

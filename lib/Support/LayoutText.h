@@ -1,5 +1,4 @@
-//===- LayoutText.h - Layouts as text -------------------------------*- C++
-//-*-===//
+//===- LayoutText.h - Layouts as text ---------------------------*- C++ -*-===//
 
 #ifndef LIMOSA_LIB_SUPPORT_LAYOUTTEXT_H
 #define LIMOSA_LIB_SUPPORT_LAYOUTTEXT_H

@@ -1,5 +1,4 @@
-//===- SimplifyPatterns.h - Pattern sets of the simplifier ----------*- C++
-//-*-===//
+//===- SimplifyPatterns.h - Pattern sets of the simplifier ------*- C++ -*-===//
 
 #ifndef LIMOSA_TRANSFORMS_SIMPLIFYPATTERNS_H
 #define LIMOSA_TRANSFORMS_SIMPLIFYPATTERNS_H

@@ -1,5 +1,4 @@
-//===- Arrays.h - Element types, arrays and errors in Python --------*- C++
-//-*-===//
+//===- Arrays.h - Element types, arrays and errors in Python ----*- C++ -*-===//
 
 #ifndef LIMOSA_PYTHON_ARRAYS_H
 #define LIMOSA_PYTHON_ARRAYS_H

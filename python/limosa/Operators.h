@@ -1,5 +1,4 @@
-//===- Operators.h - Operators that are written in Python -----------*- C++
-//-*-===//
+//===- Operators.h - Operators that are written in Python -------*- C++ -*-===//
 
 #ifndef LIMOSA_PYTHON_OPERATORS_H
 #define LIMOSA_PYTHON_OPERATORS_H

@@ -1,5 +1,4 @@
-//===- Strings.h - Strings of Python and of Limosa ------------------*- C++
-//-*-===//
+//===- Strings.h - Strings of Python and of Limosa --------------*- C++ -*-===//
 
 #ifndef LIMOSA_PYTHON_STRINGS_H
 #define LIMOSA_PYTHON_STRINGS_H

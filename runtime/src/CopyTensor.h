@@ -1,5 +1,4 @@
-//===- CopyTensor.h - Copies between physical orders ----------------*- C++
-//-*-===//
+//===- CopyTensor.h - Copies between physical orders ------------*- C++ -*-===//
 #ifndef LIMOSA_RUNTIME_SRC_COPYTENSOR_H
 #define LIMOSA_RUNTIME_SRC_COPYTENSOR_H
 

@@ -1,5 +1,4 @@
-//===- Executor.h - One run of an entry -----------------------------*- C++
-//-*-===//
+//===- Executor.h - One run of an entry -------------------------*- C++ -*-===//
 #ifndef LIMOSA_RUNTIME_SRC_EXECUTOR_H
 #define LIMOSA_RUNTIME_SRC_EXECUTOR_H
 

@@ -1,5 +1,4 @@
-//===- GraphAccess.h - What is behind limosa_graph ------------------*- C++
-//-*-===//
+//===- GraphAccess.h - What is behind limosa_graph --------------*- C++ -*-===//
 #ifndef LIMOSA_RUNTIME_SRC_GRAPHACCESS_H
 #define LIMOSA_RUNTIME_SRC_GRAPHACCESS_H
 

@@ -1,5 +1,4 @@
-//===- Hash.h - XXH3, inlined ---------------------------------------*- C++
-//-*-===//
+//===- Hash.h - XXH3, inlined -----------------------------------*- C++ -*-===//
 #ifndef LIMOSA_RUNTIME_SRC_HASH_H
 #define LIMOSA_RUNTIME_SRC_HASH_H
 

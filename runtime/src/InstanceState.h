@@ -1,5 +1,4 @@
-//===- InstanceState.h - What an instance holds ---------------------*- C++
-//-*-===//
+//===- InstanceState.h - What an instance holds -----------------*- C++ -*-===//
 #ifndef LIMOSA_RUNTIME_SRC_INSTANCESTATE_H
 #define LIMOSA_RUNTIME_SRC_INSTANCESTATE_H
 

@@ -1,5 +1,4 @@
-//===- Instructions.cpp - The small instructions
-//---------------------------===//
+//===- Instructions.cpp - The small instructions --------------------------===//
 
 #include "CopyTensor.h"
 #include "Executor.h"

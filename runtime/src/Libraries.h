@@ -1,5 +1,4 @@
-//===- Libraries.h - Finding Limosa's own libraries -----------------*- C++
-//-*-===//
+//===- Libraries.h - Finding Limosa's own libraries -------------*- C++ -*-===//
 
 #ifndef LIMOSA_RUNTIME_SRC_LIBRARIES_H
 #define LIMOSA_RUNTIME_SRC_LIBRARIES_H

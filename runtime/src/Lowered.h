@@ -1,5 +1,4 @@
-//===- Lowered.h - A program as the executor wants it ---------------*- C++
-//-*-===//
+//===- Lowered.h - A program as the executor wants it -----------*- C++ -*-===//
 //
 // What is made of a FlatBuffers Program when it is loaded: expressions as
 // postfix code, blocks as flat instructions with jumps. Immutable.

@@ -1,5 +1,4 @@
-//===- StringBoundary.h - Strings in, strings out -------------------*- C++
-//-*-===//
+//===- StringBoundary.h - Strings in, strings out ---------------*- C++ -*-===//
 //
 // Users give and get strings (limosa_string), programs see numbers. A run of an
 // entry that has arguments of strings goes by way of this.

@@ -1,5 +1,4 @@
-//===- StringPool.h - Strings by number -----------------------------*- C++
-//-*-===//
+//===- StringPool.h - Strings by number -------------------------*- C++ -*-===//
 //
 // Programs hold strings as numbers. Those of the file come first, shared by all
 // instances; what a run meets beyond them is in the pool of its instance until

@@ -1,5 +1,4 @@
-//===- ThreadPool.h - Workers that split tiles ----------------------*- C++
-//-*-===//
+//===- ThreadPool.h - Workers that split tiles ------------------*- C++ -*-===//
 #ifndef LIMOSA_RUNTIME_SRC_THREADPOOL_H
 #define LIMOSA_RUNTIME_SRC_THREADPOOL_H
 

@@ -1,5 +1,4 @@
-//===- Npy.h - numpy's array files for the interpreter --------------*- C++
-//-*-===//
+//===- Npy.h - numpy's array files for the interpreter ----------*- C++ -*-===//
 
 #ifndef LIMOSA_TOOLS_LIMOSA_REF_NPY_H
 #define LIMOSA_TOOLS_LIMOSA_REF_NPY_H

@@ -1,5 +1,4 @@
-//===- Arrays.h - Files of arrays, whatever their format ------------*- C++
-//-*-===//
+//===- Arrays.h - Files of arrays, whatever their format --------*- C++ -*-===//
 
 #ifndef LIMOSA_TOOLS_ARRAYS_H
 #define LIMOSA_TOOLS_ARRAYS_H

@@ -1,5 +1,4 @@
-//===- Command.h - The commands of `limosa` -------------------------*- C++
-//-*-===//
+//===- Command.h - The commands of `limosa` ---------------------*- C++ -*-===//
 //
 // Each command has a file of its own with one function that adds it to the
 // parser. When the command is the one given, parsing sets `Action`, which is

@@ -1,5 +1,4 @@
-//===- Compare.h - How far two results are apart --------------------*- C++
-//-*-===//
+//===- Compare.h - How far two results are apart ----------------*- C++ -*-===//
 
 #ifndef LIMOSA_TOOLS_COMPARE_H
 #define LIMOSA_TOOLS_COMPARE_H

@@ -1,5 +1,4 @@
-//===- HostTensor.h - Arrays that the command line reads and writes -*- C++
-//-*-===//
+//===- HostTensor.h - Arrays that the command line reads and writes -------===//
 
 #ifndef LIMOSA_TOOLS_HOSTTENSOR_H
 #define LIMOSA_TOOLS_HOSTTENSOR_H

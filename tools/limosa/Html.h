@@ -1,5 +1,4 @@
-//===- Html.h - Reports as pages ------------------------------------*- C++
-//-*-===//
+//===- Html.h - Reports as pages --------------------------------*- C++ -*-===//
 
 #ifndef LIMOSA_TOOLS_HTML_H
 #define LIMOSA_TOOLS_HTML_H

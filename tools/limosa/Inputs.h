@@ -1,5 +1,4 @@
-//===- Inputs.h - What a model is fed with --------------------------*- C++
-//-*-===//
+//===- Inputs.h - What a model is fed with ----------------------*- C++ -*-===//
 
 #ifndef LIMOSA_TOOLS_INPUTS_H
 #define LIMOSA_TOOLS_INPUTS_H

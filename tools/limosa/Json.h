@@ -1,5 +1,4 @@
-//===- Json.h - JSON as the commands write it -----------------------*- C++
-//-*-===//
+//===- Json.h - JSON as the commands write it -------------------*- C++ -*-===//
 
 #ifndef LIMOSA_TOOLS_JSON_H
 #define LIMOSA_TOOLS_JSON_H

@@ -1,5 +1,4 @@
-//===- KernelCheck.h - Kernels against the reference interpreter ----*- C++
-//-*-===//
+//===- KernelCheck.h - Kernels against the reference interpreter ----------===//
 //
 // Watches the launches of a run. The core ops that a kernel stands for are
 // evaluated by the reference interpreter on the very bytes the kernel read, and

@@ -1,5 +1,4 @@
-//===- LaunchValues.h - What a launch reads and writes --------------*- C++
-//-*-===//
+//===- LaunchValues.h - What a launch reads and writes ----------*- C++ -*-===//
 //
 // The bytes of a kernel's arguments as tensors that the reference interpreter
 // takes: row-major, unpacked.

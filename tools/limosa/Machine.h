@@ -1,5 +1,4 @@
-//===- Machine.h - What this machine can do at most -----------------*- C++
-//-*-===//
+//===- Machine.h - What this machine can do at most -------------*- C++ -*-===//
 
 #ifndef LIMOSA_TOOLS_MACHINE_H
 #define LIMOSA_TOOLS_MACHINE_H

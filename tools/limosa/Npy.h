@@ -1,5 +1,4 @@
-//===- Npy.h - NumPy's .npy and .npz files --------------------------*- C++
-//-*-===//
+//===- Npy.h - NumPy's .npy and .npz files ----------------------*- C++ -*-===//
 //
 // Versions 1 to 3 of the format in numpy/lib/format.py, little-endian, C or
 // Fortran order; .npz as zip archives of them, stored or deflated. Every length

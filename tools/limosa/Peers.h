@@ -1,5 +1,4 @@
-//===- Peers.h - Other engines, each in a helper process ------------*- C++
-//-*-===//
+//===- Peers.h - Other engines, each in a helper process --------*- C++ -*-===//
 //
 // The helper is python/limosa/bench_peers.py. It is told on its standard input
 // how often to run and answers each line with one line of JSON, so that rounds

@@ -1,5 +1,4 @@
-//===- ProgramView.h - What a compiled program is made of -----------*- C++
-//-*-===//
+//===- ProgramView.h - What a compiled program is made of -------*- C++ -*-===//
 
 #ifndef LIMOSA_TOOLS_PROGRAMVIEW_H
 #define LIMOSA_TOOLS_PROGRAMVIEW_H

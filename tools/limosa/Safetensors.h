@@ -1,5 +1,4 @@
-//===- Safetensors.h - Files of named tensors -----------------------*- C++
-//-*-===//
+//===- Safetensors.h - Files of named tensors -------------------*- C++ -*-===//
 //
 // The format of huggingface/safetensors (README, "Format"): eight bytes with
 // the length of a JSON header, the header, and the tensors' bytes without

@@ -1,5 +1,4 @@
-//===- Session.h - A model that a command works on ------------------*- C++
-//-*-===//
+//===- Session.h - A model that a command works on --------------*- C++ -*-===//
 
 #ifndef LIMOSA_TOOLS_SESSION_H
 #define LIMOSA_TOOLS_SESSION_H

@@ -1,5 +1,4 @@
-//===- Terminal.h - What the command line shows ---------------------*- C++
-//-*-===//
+//===- Terminal.h - What the command line shows -----------------*- C++ -*-===//
 
 #ifndef LIMOSA_TOOLS_TERMINAL_H
 #define LIMOSA_TOOLS_TERMINAL_H

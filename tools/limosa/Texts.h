@@ -1,5 +1,4 @@
-//===- Texts.h - Arrays of strings in files -------------------------*- C++
-//-*-===//
+//===- Texts.h - Arrays of strings in files ---------------------*- C++ -*-===//
 
 #ifndef LIMOSA_TOOLS_TEXTS_H
 #define LIMOSA_TOOLS_TEXTS_H

@@ -1,5 +1,4 @@
-//===- Widen.h - What rounding alone does ---------------------------*- C++
-//-*-===//
+//===- Widen.h - What rounding alone does -----------------------*- C++ -*-===//
 //
 // How far may a right kernel, or a right model, be from the reference? Where
 // nearly equal numbers are subtracted, one rounding moves the result by more

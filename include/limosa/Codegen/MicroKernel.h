@@ -1,5 +1,4 @@
-//===- MicroKernel.h - The register-tile product kernel -------------*- C++
-//-*-===//
+//===- MicroKernel.h - The register-tile product kernel ---------*- C++ -*-===//
 //
 // The one building block of products and convolutions: a batch-reduce GEMM
 // micro-kernel (Georganas et al., "High-Performance Deep Learning via a Single

@@ -1,5 +1,4 @@
-//===- StridedView.h - Kernel arguments seen through data movement --*- C++
-//-*-===//
+//===- StridedView.h - Kernel arguments seen through data movement --------===//
 //
 // Products read their operands where they lie: a transpose, a slice, a
 // broadcast, or a reshape that splits or merges dimensions between a kernel

@@ -1,5 +1,4 @@
-//===- Claims.h - What devices take ---------------------------------*- C++
-//-*-===//
+//===- Claims.h - What devices take -----------------------------*- C++ -*-===//
 //
 // Offers the program to devices through limosa/device.h, as serialised graphs,
 // and marks what they accept. A block is offered whole; a device answers op by

@@ -1,5 +1,4 @@
-//===- Fusion.h - Outlines kernels from core ops --------------------*- C++
-//-*-===//
+//===- Fusion.h - Outlines kernels from core ops ----------------*- C++ -*-===//
 //
 // Groups the core ops of each block into kernels. A group is a heavy op
 // (contract, conv, reduce, window ...) with the pointwise ops after it, a chain

@@ -1,5 +1,4 @@
-//===- Driver.h - The compiler as one call --------------------------*- C++
-//-*-===//
+//===- Driver.h - The compiler as one call ----------------------*- C++ -*-===//
 //
 // From a module of core ops and composites (or a model's file) to a .lim file.
 // The C entry point over this is limosa/Compiler.h.

@@ -1,5 +1,4 @@
-//===- ImportOnnx.h - From an .onnx file to the limosa dialect ------*- C++
-//-*-===//
+//===- ImportOnnx.h - From an .onnx file to the limosa dialect --*- C++ -*-===//
 //
 // Reads a model and writes it as one function of core ops and composites.
 // Implements the ONNX specification, opset 7 and later, of the domains "" and,

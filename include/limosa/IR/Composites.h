@@ -1,5 +1,4 @@
-//===- Composites.h - The table of composites -----------------------*- C++
-//-*-===//
+//===- Composites.h - The table of composites -------------------*- C++ -*-===//
 //
 // A composite is a named, versioned function of core ops that a device may
 // claim whole (softmax, layer_norm, attention, lstm ...). This table is all

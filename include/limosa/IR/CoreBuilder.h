@@ -1,5 +1,4 @@
-//===- CoreBuilder.h - Makes core ops with inferred types -----------*- C++
-//-*-===//
+//===- CoreBuilder.h - Makes core ops with inferred types -------*- C++ -*-===//
 //
 // What the front ends, the composites and the gradients write core ops with.
 // Each method makes one core op, or the few core ops that an everyday operation

@@ -1,5 +1,4 @@
-//===- Infer.h - Result types of core ops ---------------------------*- C++
-//-*-===//
+//===- Infer.h - Result types of core ops -----------------------*- C++ -*-===//
 //
 // One function per op whose result type follows from operands and attributes,
 // shared by the verifiers and by CoreBuilder. Each returns the row-major result

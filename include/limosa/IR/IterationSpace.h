@@ -1,5 +1,4 @@
-//===- IterationSpace.h - How an op's dimensions relate -------------*- C++
-//-*-===//
+//===- IterationSpace.h - How an op's dimensions relate ---------*- C++ -*-===//
 //
 // Every core op describes itself as a nest of iteration dimensions and says how
 // each dimension of each operand and result follows them. Sharding, tiling,

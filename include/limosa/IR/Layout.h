@@ -1,5 +1,4 @@
-//===- Layout.h - Physical layouts of tensors -----------------------*- C++
-//-*-===//
+//===- Layout.h - Physical layouts of tensors -------------------*- C++ -*-===//
 //
 // What the physical order of a tensor means for the ops that only rename
 // elements: a transpose, reshape or relayout whose operand and result hold the

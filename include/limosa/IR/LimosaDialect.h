@@ -1,5 +1,4 @@
-//===- LimosaDialect.h - The limosa dialect and its attributes ------*- C++
-//-*-===//
+//===- LimosaDialect.h - The limosa dialect and its attributes --*- C++ -*-===//
 
 #ifndef LIMOSA_IR_LIMOSADIALECT_H
 #define LIMOSA_IR_LIMOSADIALECT_H

@@ -1,5 +1,4 @@
-//===- LimosaOps.h - The ops of the limosa dialect ------------------*- C++
-//-*-===//
+//===- LimosaOps.h - The ops of the limosa dialect --------------*- C++ -*-===//
 
 #ifndef LIMOSA_IR_LIMOSAOPS_H
 #define LIMOSA_IR_LIMOSAOPS_H

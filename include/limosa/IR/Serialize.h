@@ -1,5 +1,4 @@
-//===- Serialize.h - Functions to graph.fbs and back ----------------*- C++
-//-*-===//
+//===- Serialize.h - Functions to graph.fbs and back ------------*- C++ -*-===//
 //
 // The serialised form of the dialect (runtime/schema/graph.fbs). Generic over
 // ops: attributes are stored by kind, so that a new op changes nothing here.

@@ -1,5 +1,4 @@
-//===- Symbols.h - The module's symbols -----------------------------*- C++
-//-*-===//
+//===- Symbols.h - The module's symbols -------------------------*- C++ -*-===//
 //
 // `limosa.symbols` of a module: a dictionary from symbol name to
 // #limosa.symbol. Bare symbols of entry inputs are bound by the shapes given;

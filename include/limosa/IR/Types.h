@@ -1,5 +1,4 @@
-//===- Types.h - Tensor types with symbolic dimensions --------------*- C++
-//-*-===//
+//===- Types.h - Tensor types with symbolic dimensions ----------*- C++ -*-===//
 //
 // Helpers over builtin tensor types with the limosa encoding: dimensions as
 // DimExpr, physical order, dtypes.

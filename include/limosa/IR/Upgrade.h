@@ -1,5 +1,4 @@
-//===- Upgrade.h - Old op versions made current ---------------------*- C++
-//-*-===//
+//===- Upgrade.h - Old op versions made current -----------------*- C++ -*-===//
 //
 // Every serialised op carries the version of its definition. When an op's
 // operands or attributes change meaning, its getDefinitionVersion is raised and

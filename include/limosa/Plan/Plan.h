@@ -1,5 +1,4 @@
-//===- Plan.h - From launches to the program of a .lim file ---------*- C++
-//-*-===//
+//===- Plan.h - From launches to the program of a .lim file -----*- C++ -*-===//
 //
 // Turns a dispatched module (launches, views, control flow) into the register
 // program of runtime/schema/program.fbs: a buffer for every value, memory from

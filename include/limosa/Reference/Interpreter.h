@@ -1,5 +1,4 @@
-//===- Interpreter.h - The reference interpreter --------------------*- C++
-//-*-===//
+//===- Interpreter.h - The reference interpreter ----------------*- C++ -*-===//
 //
 // Evaluates a serialised graph (runtime/schema/graph.fbs) op by op, exactly as
 // the ops' spec sentences say: obvious, independent of Codegen, and what

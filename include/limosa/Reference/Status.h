@@ -1,5 +1,4 @@
-//===- Status.h - Outcome of an evaluation --------------------------*- C++
-//-*-===//
+//===- Status.h - Outcome of an evaluation ----------------------*- C++ -*-===//
 
 #ifndef LIMOSA_REFERENCE_STATUS_H
 #define LIMOSA_REFERENCE_STATUS_H

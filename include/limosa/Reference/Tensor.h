@@ -1,5 +1,4 @@
-//===- Tensor.h - Tensors of the reference interpreter --------------*- C++
-//-*-===//
+//===- Tensor.h - Tensors of the reference interpreter ----------*- C++ -*-===//
 //
 // A dense row-major tensor of any dtype. Inside the interpreter every element
 // takes at least a byte: 4-bit elements lie in the low nibble of theirs (the

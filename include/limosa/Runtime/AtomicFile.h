@@ -1,5 +1,4 @@
-//===- AtomicFile.h - Files that appear whole or not at all ---------*- C++
-//-*-===//
+//===- AtomicFile.h - Files that appear whole or not at all -----*- C++ -*-===//
 #ifndef LIMOSA_RUNTIME_ATOMICFILE_H
 #define LIMOSA_RUNTIME_ATOMICFILE_H
 

@@ -1,5 +1,4 @@
-//===- Cache.h - Compiled models kept between processes -------------*- C++
-//-*-===//
+//===- Cache.h - Compiled models kept between processes ---------*- C++ -*-===//
 //
 // A folder of .lim files named by a 128-bit key of everything their contents
 // depend on. Any number of processes may use it: entries appear whole by

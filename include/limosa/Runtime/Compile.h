@@ -1,5 +1,4 @@
-//===- Compile.h - From a model to a .lim file, cached --------------*- C++
-//-*-===//
+//===- Compile.h - From a model to a .lim file, cached ----------*- C++ -*-===//
 
 #ifndef LIMOSA_RUNTIME_COMPILE_H
 #define LIMOSA_RUNTIME_COMPILE_H

@@ -1,5 +1,4 @@
-//===- Context.h - Threads, memory, devices, operators -------------------*- C++
-//-*-===//
+//===- Context.h - Threads, memory, devices, operators ----------*- C++ -*-===//
 
 #ifndef LIMOSA_RUNTIME_CONTEXT_H
 #define LIMOSA_RUNTIME_CONTEXT_H

@@ -1,5 +1,4 @@
-//===- DeviceCompiler.h - Asking devices what they take -------------*- C++
-//-*-===//
+//===- DeviceCompiler.h - Asking devices what they take ---------*- C++ -*-===//
 //
 // The compiling side of limosa/device.h in C++: claims and executables, outside
 // of a runtime context. Used by Dispatch; graphs come from GraphAccess.

@@ -1,5 +1,4 @@
-//===- DevicePlugin.h - Loading devices from shared libraries ------*- C++
-//-*-===//
+//===- DevicePlugin.h - Loading devices from shared libraries ---*- C++ -*-===//
 
 #ifndef LIMOSA_RUNTIME_DEVICEPLUGIN_H
 #define LIMOSA_RUNTIME_DEVICEPLUGIN_H

@@ -1,5 +1,4 @@
-//===- FileLock.h - One process at a time ---------------------------*- C++
-//-*-===//
+//===- FileLock.h - One process at a time -----------------------*- C++ -*-===//
 #ifndef LIMOSA_RUNTIME_FILELOCK_H
 #define LIMOSA_RUNTIME_FILELOCK_H
 

@@ -1,5 +1,4 @@
-//===- GraphAccess.h - A serialised graph behind the C accessors ---*- C++
-//-*-===//
+//===- GraphAccess.h - A serialised graph behind the C accessors ----------===//
 //
 // Wraps a FlatBuffers Graph (runtime/schema/graph.fbs) so that devices read it
 // through limosa_graph_api of limosa/device.h. Used by the compiler when it

@@ -1,5 +1,4 @@
-//===- Instance.h - Running a module --------------------------------*- C++
-//-*-===//
+//===- Instance.h - Running a module ----------------------------*- C++ -*-===//
 
 #ifndef LIMOSA_RUNTIME_INSTANCE_H
 #define LIMOSA_RUNTIME_INSTANCE_H

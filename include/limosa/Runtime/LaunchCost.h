@@ -1,5 +1,4 @@
-//===- LaunchCost.h - How long a launch may take --------------------*- C++
-//-*-===//
+//===- LaunchCost.h - How long a launch may take ----------------*- C++ -*-===//
 #ifndef LIMOSA_RUNTIME_LAUNCHCOST_H
 #define LIMOSA_RUNTIME_LAUNCHCOST_H
 

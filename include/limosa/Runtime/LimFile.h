@@ -1,5 +1,4 @@
-//===- LimFile.h - Compiled models as files -------------------------*- C++
-//-*-===//
+//===- LimFile.h - Compiled models as files ---------------------*- C++ -*-===//
 //
 // A .lim file is
 //

@@ -1,5 +1,4 @@
-//===- Module.h - A compiled model, ready to run --------------------*- C++
-//-*-===//
+//===- Module.h - A compiled model, ready to run ----------------*- C++ -*-===//
 
 #ifndef LIMOSA_RUNTIME_MODULE_H
 #define LIMOSA_RUNTIME_MODULE_H

@@ -1,5 +1,4 @@
-//===- OperatorAttributes.h - Attributes as operator.h shows them ---*- C++
-//-*-===//
+//===- OperatorAttributes.h - Attributes as operator.h shows them ---------===//
 
 #ifndef LIMOSA_RUNTIME_OPERATORATTRIBUTES_H
 #define LIMOSA_RUNTIME_OPERATORATTRIBUTES_H

@@ -1,5 +1,4 @@
-//===- OperatorRules.h - What operators are held to -----------------*- C++
-//-*-===//
+//===- OperatorRules.h - What operators are held to -------------*- C++ -*-===//
 //
 // The rules of limosa/operator.h that the runtime, for kernels, and the
 // compiler, for shape functions and bodies, have to apply alike.

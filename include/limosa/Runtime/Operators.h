@@ -1,5 +1,4 @@
-//===- Operators.h - Operators of the host --------------------------*- C++
-//-*-===//
+//===- Operators.h - Operators of the host ----------------------*- C++ -*-===//
 //
 // The registry behind limosa/operator.h: operators that users register in a
 // context, those of plug-in libraries, and those of Limosa's own host library,

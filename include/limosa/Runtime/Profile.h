@@ -1,5 +1,4 @@
-//===- Profile.h - What ran when ------------------------------------*- C++
-//-*-===//
+//===- Profile.h - What ran when --------------------------------*- C++ -*-===//
 
 #ifndef LIMOSA_RUNTIME_PROFILE_H
 #define LIMOSA_RUNTIME_PROFILE_H

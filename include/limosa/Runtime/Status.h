@@ -1,5 +1,4 @@
-//===- Status.h - Errors as values in the runtime -------------------*- C++
-//-*-===//
+//===- Status.h - Errors as values in the runtime ---------------*- C++ -*-===//
 
 #ifndef LIMOSA_RUNTIME_STATUS_H
 #define LIMOSA_RUNTIME_STATUS_H

@@ -1,5 +1,4 @@
-//===- SymbolExpr.h - Dimension expressions compiled for evaluation -*- C++
-//-*-===//
+//===- SymbolExpr.h - Dimension expressions compiled for evaluation -------===//
 //
 // The text of a DimExpr as postfix code over numbered symbols: parsed once when
 // a file is loaded, evaluated without allocation at each run. Does not

@@ -1,5 +1,4 @@
-//===- DType.h - Element types of tensors ---------------------------*- C++
-//-*-===//
+//===- DType.h - Element types of tensors -----------------------*- C++ -*-===//
 //
 // The element types of Limosa, as one table. The numbers are part of the file
 // formats and of the C interfaces: never renumber, only append. This header has

@@ -1,5 +1,4 @@
-//===- DimExpr.h - Integer expressions over symbolic dimensions -----*- C++
-//-*-===//
+//===- DimExpr.h - Integer expressions over symbolic dimensions -*- C++ -*-===//
 //
 // A tensor dimension that is not known at compile time is an expression over
 // named symbols: sums and products, floordiv, mod, min and max. Expressions are

@@ -1,5 +1,4 @@
-//===- PackedConstant.h - Constants as kernels read them ------------*- C++
-//-*-===//
+//===- PackedConstant.h - Constants as kernels read them --------*- C++ -*-===//
 //
 // What a `.lim` says of a packed constant is a layout as text. These find the
 // layout that a text names.

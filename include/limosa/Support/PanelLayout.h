@@ -1,5 +1,4 @@
-//===- PanelLayout.h - Constant operands in panels ------------------*- C++
-//-*-===//
+//===- PanelLayout.h - Constant operands in panels --------------*- C++ -*-===//
 //
 // Products read their right-hand side in panels of a few vectors of columns:
 //   [batch..][group][panel][k][columns of the panel]

@@ -1,5 +1,4 @@
-//===- TilePermission.h - Leave to use AMX --------------------------*- C++
-//-*-===//
+//===- TilePermission.h - Leave to use AMX ----------------------*- C++ -*-===//
 //
 // Linux saves the state of AMX only for processes that asked for it.
 //

@@ -1,5 +1,4 @@
-//===- Utf8.h - Characters of UTF-8 ---------------------------------*- C++
-//-*-===//
+//===- Utf8.h - Characters of UTF-8 -----------------------------*- C++ -*-===//
 
 #ifndef LIMOSA_SUPPORT_UTF8_H
 #define LIMOSA_SUPPORT_UTF8_H

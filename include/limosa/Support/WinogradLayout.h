@@ -1,5 +1,4 @@
-//===- WinogradLayout.h - Filters as F(4x4, 3x3) multiplies them ----*- C++
-//-*-===//
+//===- WinogradLayout.h - Filters as F(4x4, 3x3) multiplies them ----------===//
 //
 // Winograd's minimal filtering (Lavin and Gray, "Fast Algorithms for
 // Convolutional Neural Networks", 2016): 4 x 4 outputs of a 3 x 3 convolution

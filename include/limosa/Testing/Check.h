@@ -1,5 +1,4 @@
-//===- Check.h - Random graphs against the interpreter --------------*- C++
-//-*-===//
+//===- Check.h - Random graphs against the interpreter ----------*- C++ -*-===//
 
 #ifndef LIMOSA_TESTING_CHECK_H
 #define LIMOSA_TESTING_CHECK_H

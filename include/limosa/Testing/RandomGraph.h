@@ -1,5 +1,4 @@
-//===- RandomGraph.h - Random programs of core ops ------------------*- C++
-//-*-===//
+//===- RandomGraph.h - Random programs of core ops --------------*- C++ -*-===//
 //
 // Typed random graphs over the core ops, with static and symbolic dimensions.
 // For every value the generator keeps an interval that holds it, a bound of the

@@ -1,5 +1,4 @@
-//===- Passes.h - Passes over whole programs of core ops ------------*- C++
-//-*-===//
+//===- Passes.h - Passes over whole programs of core ops --------*- C++ -*-===//
 //
 // Between the front ends and Dispatch. All work on modules of limosa functions
 // and keep their meaning.

@@ -1,5 +1,4 @@
 //===- Backend.cpp - Splits a module and runs the stages on each part -----===//
-//-------===//
 
 #include "limosa/Codegen/Backend.h"
 #include "Stages.h"

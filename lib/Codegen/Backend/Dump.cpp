@@ -1,5 +1,4 @@
 //===- Dump.cpp - Stage dumps asked for by LIMOSA_DUMP --------------------===//
-//----------------------===//
 
 #include "limosa/Codegen/Backend.h"
 #include "llvm/ADT/StringSwitch.h"

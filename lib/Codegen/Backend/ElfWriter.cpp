@@ -1,5 +1,4 @@
 //===- ElfWriter.cpp - Images, and objects made from them -----------------===//
-//-------------------===//
 
 #include "ElfWriter.h"
 #include "limosa/Codegen/ImageLinker.h"

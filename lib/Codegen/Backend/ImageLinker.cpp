@@ -1,5 +1,4 @@
 //===- ImageLinker.cpp - A small static linker for kernels ----------------===//
-//------------------===//
 
 #include "limosa/Codegen/ImageLinker.h"
 #include "ElfWriter.h"

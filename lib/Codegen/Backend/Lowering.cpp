@@ -1,5 +1,4 @@
 //===- Lowering.cpp - Kernels to the LLVM dialect -------------------------===//
-//---------------------------===//
 
 #include "Stages.h"
 #include "limosa/Codegen/VectorMath.h"

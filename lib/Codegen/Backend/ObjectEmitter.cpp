@@ -1,5 +1,4 @@
 //===- ObjectEmitter.cpp - LLVM IR to objects -----------------------------===//
-//-------------------------------===//
 
 #include "Stages.h"
 #include "llvm/Analysis/TargetLibraryInfo.h"

@@ -1,5 +1,4 @@
 //===- TargetInfo.cpp - ISA levels ----------------------------------------===//
-//------------------------------------------===//
 
 #include "limosa/Codegen/TargetInfo.h"
 #include "limosa/Support/TilePermission.h"

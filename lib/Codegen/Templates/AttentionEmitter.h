@@ -1,5 +1,4 @@
-//===- AttentionEmitter.h - Emits attention kernels -----------------*- C++
-//-*-===//
+//===- AttentionEmitter.h - Emits attention kernels -------------*- C++ -*-===//
 
 #ifndef LIMOSA_CODEGEN_TEMPLATES_ATTENTIONEMITTER_H
 #define LIMOSA_CODEGEN_TEMPLATES_ATTENTIONEMITTER_H

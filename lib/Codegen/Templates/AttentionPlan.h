@@ -1,5 +1,4 @@
-//===- AttentionPlan.h - Tiles of an attention kernel ---------------*- C++
-//-*-===//
+//===- AttentionPlan.h - Tiles of an attention kernel -----------*- C++ -*-===//
 
 #ifndef LIMOSA_CODEGEN_TEMPLATES_ATTENTIONPLAN_H
 #define LIMOSA_CODEGEN_TEMPLATES_ATTENTIONPLAN_H

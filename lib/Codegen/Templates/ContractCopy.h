@@ -1,5 +1,4 @@
-//===- ContractCopy.h - What products copy or compute ---------------*- C++
-//-*-===//
+//===- ContractCopy.h - What products copy or compute -----------*- C++ -*-===//
 //
 // Operands that the template of products does not read where they lie: rows of
 // A and panels of B that it copies to scratch memory tile by tile, and elements

@@ -1,5 +1,4 @@
-//===- ContractPlan.h - A product as batch x M x N x K --------------*- C++
-//-*-===//
+//===- ContractPlan.h - A product as batch x M x N x K ----------*- C++ -*-===//
 //
 // Brings a contract of any dimensions and physical orders to the form the
 // micro-kernel computes, and decides its tiles. "A" is the operand whose

@@ -1,5 +1,4 @@
-//===- ConvCopy.h - What convolutions copy --------------------------*- C++
-//-*-===//
+//===- ConvCopy.h - What convolutions copy ----------------------*- C++ -*-===//
 //
 // Copies to scratch memory that the template of convolutions makes tile by
 // tile: the part of the image under a block's windows with zeros around it, and

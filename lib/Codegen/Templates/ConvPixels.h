@@ -1,5 +1,4 @@
-//===- ConvPixels.h - Where rows of a convolution are in its result -*- C++
-//-*-===//
+//===- ConvPixels.h - Where rows of a convolution are in its result -------===//
 //
 // Coordinates in the result of the pixels that a tile numbers in its own order
 // (PixelOrder), for the epilogue.

@@ -1,5 +1,4 @@
-//===- ConvPlan.h - A convolution as products of pixels -------------*- C++
-//-*-===//
+//===- ConvPlan.h - A convolution as products of pixels ---------*- C++ -*-===//
 //
 // Implicit GEMM: the rows are output pixels, the columns output channels, K
 // runs over window positions and channels. Nothing is unrolled into a matrix; a

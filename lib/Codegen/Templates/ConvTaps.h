@@ -1,5 +1,4 @@
-//===- ConvTaps.h - The window positions that a tile reads ----------*- C++
-//-*-===//
+//===- ConvTaps.h - The window positions that a tile reads ------*- C++ -*-===//
 //
 // All positions of the filter's window, or a phase's (see ConvPlan.h), or those
 // that do not fall into the padding for every output of a tile.

@@ -1,5 +1,4 @@
-//===- DepthwiseLines.h - Output lines of a depthwise convolution ---*- C++
-//-*-===//
+//===- DepthwiseLines.h - Output lines of a depthwise convolution ---------===//
 
 #ifndef LIMOSA_CODEGEN_TEMPLATES_DEPTHWISELINES_H
 #define LIMOSA_CODEGEN_TEMPLATES_DEPTHWISELINES_H

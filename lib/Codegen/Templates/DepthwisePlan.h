@@ -1,5 +1,4 @@
-//===- DepthwisePlan.h - How channels are filtered one by one ------*- C++
-//-*-===//
+//===- DepthwisePlan.h - How channels are filtered one by one ---*- C++ -*-===//
 //
 // One filter per channel: nothing is summed over channels, so lanes run along
 // them and a register tile is a run of pixels of one output line. An input

@@ -1,5 +1,4 @@
-//===- ExpandDepthwisePlan.h - Channels expanded and filtered at once -*- C++
-//-*-===//
+//===- ExpandDepthwisePlan.h - Channels expanded and filtered at once -----===//
 //
 // A depthwise convolution of what a 1x1 convolution expands, the heart of an
 // inverted bottleneck. The expanded image is several times as large as what

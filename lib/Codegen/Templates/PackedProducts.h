@@ -1,5 +1,4 @@
-//===- PackedProducts.h - Several narrow products in each lane ------*- C++
-//-*-===//
+//===- PackedProducts.h - Several narrow products in each lane --*- C++ -*-===//
 //
 // What the micro-kernel does with narrow operands, several steps of K at once:
 // each lane of i32 adds up four products of an unsigned and a signed byte,

@@ -1,5 +1,4 @@
-//===- PackingLoops.h - Operands copied at run time -----------------*- C++
-//-*-===//
+//===- PackingLoops.h - Operands copied at run time -------------*- C++ -*-===//
 //
 // Loops that bring operands of products into the micro-kernel's form while the
 // kernel runs: B in panels, A in rows. Elements come through the puller, so

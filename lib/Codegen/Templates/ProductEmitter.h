@@ -1,5 +1,4 @@
-//===- ProductEmitter.h - Loops that products share -----------------*- C++
-//-*-===//
+//===- ProductEmitter.h - Loops that products share -------------*- C++ -*-===//
 //
 // What the templates of products and of convolutions have in common: the walk
 // over panels of columns with a narrow last one, and over register tiles of

@@ -1,5 +1,4 @@
-//===- Products.h - Templates built on the micro-kernel -------------*- C++
-//-*-===//
+//===- Products.h - Templates built on the micro-kernel ---------*- C++ -*-===//
 
 #ifndef LIMOSA_CODEGEN_TEMPLATES_PRODUCTS_H
 #define LIMOSA_CODEGEN_TEMPLATES_PRODUCTS_H

@@ -1,5 +1,4 @@
-//===- TileEpilogue.h - From accumulators to outputs ----------------*- C++
-//-*-===//
+//===- TileEpilogue.h - From accumulators to outputs ------------*- C++ -*-===//
 //
 // What follows a product or a convolution in its kernel is computed on the
 // register tile: the accumulators are bound as elements of the root op's result

@@ -1,5 +1,4 @@
-//===- TileProducts.h - Products of bf16 in AMX tiles ---------------*- C++
-//-*-===//
+//===- TileProducts.h - Products of bf16 in AMX tiles -----------*- C++ -*-===//
 //
 // Where the ISA has them, pairs of bf16 are multiplied tile by tile: 16 columns
 // of B, up to 16 rows of A and up to 32 steps of K at once. A register tile is

@@ -1,5 +1,4 @@
-//===- WinogradPlan.h - A convolution by minimal filtering ----------*- C++
-//-*-===//
+//===- WinogradPlan.h - A convolution by minimal filtering ------*- C++ -*-===//
 //
 // A 3 x 3 convolution in tiles of 4 x 4 outputs (see
 // limosa/Support/WinogradLayout.h): a block of tiles is transformed channel by

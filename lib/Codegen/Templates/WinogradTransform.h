@@ -1,5 +1,4 @@
-//===- WinogradTransform.h - B^T d B and A^T m A on vectors ---------*- C++
-//-*-===//
+//===- WinogradTransform.h - B^T d B and A^T m A on vectors -----*- C++ -*-===//
 
 #ifndef LIMOSA_CODEGEN_TEMPLATES_WINOGRADTRANSFORM_H
 #define LIMOSA_CODEGEN_TEMPLATES_WINOGRADTRANSFORM_H

@@ -1,5 +1,4 @@
 //===- Exponential.cpp - exp, log and what is made of them, in f32 --------===//
-//----------===//
 //
 // Coefficients of exp and log are minimax fits published by Norbert Juffa
 // (NVIDIA developer forums and stackoverflow.com, under a BSD-style licence);

@@ -1,5 +1,4 @@
 //===- MathEmitter.cpp - Short names for the arithmetic of expansions -----===//
-//-------===//
 
 #include "MathEmitter.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"

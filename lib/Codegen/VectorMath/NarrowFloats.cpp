@@ -1,5 +1,4 @@
 //===- NarrowFloats.cpp - Conversions that x86 does not do exactly --------===//
-//----------===//
 //
 // AVX-512 BF16 flushes denormals and without it the conversion is a library
 // call; f64 to f16 is a library call and rounding twice would be wrong.

@@ -1,5 +1,4 @@
 //===- Remainder.cpp - Exact floating-point remainder ---------------------===//
-//-----------------------===//
 
 #include "MathEmitter.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"

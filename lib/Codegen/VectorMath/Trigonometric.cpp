@@ -1,5 +1,4 @@
 //===- Trigonometric.cpp - sin and cos in f32 -----------------------------===//
-//-------------------------------===//
 //
 // Reduction for large arguments: M. Payne and R. Hanek, "Radian reduction for
 // trigonometric functions", SIGNUM 18 (1983), in the fixed-point form that

@@ -1,5 +1,4 @@
 //===- VectorMath.cpp - Which expansion an op gets ------------------------===//
-//--------------------------===//
 
 #include "limosa/Codegen/VectorMath.h"
 #include "MathEmitter.h"

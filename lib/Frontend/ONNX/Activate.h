@@ -1,5 +1,4 @@
-//===- Activate.h - Activations that other operators end in ---------*- C++
-//-*-===//
+//===- Activate.h - Activations that other operators end in -----*- C++ -*-===//
 
 #ifndef LIMOSA_LIB_FRONTEND_ONNX_ACTIVATE_H
 #define LIMOSA_LIB_FRONTEND_ONNX_ACTIVATE_H

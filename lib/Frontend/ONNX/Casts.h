@@ -1,5 +1,4 @@
-//===- Casts.h - Conversions that convert alone does not do ----------*- C++
-//-*-===//
+//===- Casts.h - Conversions that convert alone does not do -----*- C++ -*-===//
 
 #ifndef LIMOSA_LIB_FRONTEND_ONNX_CASTS_H
 #define LIMOSA_LIB_FRONTEND_ONNX_CASTS_H

@@ -1,5 +1,4 @@
-//===- Control.cpp - If, and what If and the loops share
-//-------------------===//
+//===- Control.cpp - If, and what If and the loops share ------------------===//
 
 #include "Control.h"
 #include "onnx-ml.pb.h"

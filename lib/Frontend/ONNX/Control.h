@@ -1,5 +1,4 @@
-//===- Control.h - Shared by If, Loop and Scan ----------------------*- C++
-//-*-===//
+//===- Control.h - Shared by If, Loop and Scan ------------------*- C++ -*-===//
 
 #ifndef LIMOSA_LIB_FRONTEND_ONNX_CONTROL_H
 #define LIMOSA_LIB_FRONTEND_ONNX_CONTROL_H

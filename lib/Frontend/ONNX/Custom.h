@@ -1,5 +1,4 @@
-//===- Custom.h - Operators that users registered -------------------*- C++
-//-*-===//
+//===- Custom.h - Operators that users registered ---------------*- C++ -*-===//
 
 #ifndef LIMOSA_LIB_FRONTEND_ONNX_CUSTOM_H
 #define LIMOSA_LIB_FRONTEND_ONNX_CUSTOM_H

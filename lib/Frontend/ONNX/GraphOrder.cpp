@@ -1,5 +1,4 @@
-//===- GraphOrder.cpp - Nodes in the order of what they read
-//---------------===//
+//===- GraphOrder.cpp - Nodes in the order of what they read --------------===//
 
 #include "Importer.h"
 

@@ -1,5 +1,4 @@
-//===- Importer.h - The walk over an ONNX model ---------------------*- C++
-//-*-===//
+//===- Importer.h - The walk over an ONNX model -----------------*- C++ -*-===//
 //
 // One Importer imports one model. Handlers (Registry.h) see it through Node.
 //

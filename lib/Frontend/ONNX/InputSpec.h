@@ -1,5 +1,4 @@
-//===- InputSpec.h - What a caller knows of a model's inputs --------*- C++
-//-*-===//
+//===- InputSpec.h - What a caller knows of a model's inputs ----*- C++ -*-===//
 //
 // An input may leave open what compiling needs: an axis that is computed, the
 // length of a sequence, whether an optional is there, a rank. The caller of the

@@ -1,5 +1,4 @@
-//===- Known.h - Small tensors whose elements are known -------------*- C++
-//-*-===//
+//===- Known.h - Small tensors whose elements are known ---------*- C++ -*-===//
 //
 // Models compute shapes with ordinary tensors: Shape, Gather, Mul, Concat,
 // Reshape. The importer follows such tensors element by element, each element

@@ -1,5 +1,4 @@
-//===- KnownElementwise.cpp - Exact arithmetic on known elements
-//-----------===//
+//===- KnownElementwise.cpp - Exact arithmetic on known elements ----------===//
 
 #include "KnownRules.h"
 #include "mlir/IR/BuiltinTypes.h"

@@ -1,5 +1,4 @@
-//===- KnownRules.h - Shared by the rules for known elements --------*- C++
-//-*-===//
+//===- KnownRules.h - Shared by the rules for known elements ----*- C++ -*-===//
 
 #ifndef LIMOSA_LIB_FRONTEND_ONNX_KNOWNRULES_H
 #define LIMOSA_LIB_FRONTEND_ONNX_KNOWNRULES_H

@@ -1,5 +1,4 @@
-//===- LoopBuilder.h - Loop and Scan as a while loop ----------------*- C++
-//-*-===//
+//===- LoopBuilder.h - Loop and Scan as a while loop ------------*- C++ -*-===//
 
 #ifndef LIMOSA_LIB_FRONTEND_ONNX_LOOPBUILDER_H
 #define LIMOSA_LIB_FRONTEND_ONNX_LOOPBUILDER_H

@@ -1,5 +1,4 @@
-//===- MachineLearning.h - Shared by the operators of ai.onnx.ml -----*- C++
-//-*-===//
+//===- MachineLearning.h - Shared by the operators of ai.onnx.ml ----------===//
 
 #ifndef LIMOSA_LIB_FRONTEND_ONNX_MACHINELEARNING_H
 #define LIMOSA_LIB_FRONTEND_ONNX_MACHINELEARNING_H

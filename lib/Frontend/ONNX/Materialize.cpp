@@ -1,5 +1,4 @@
-//===- Materialize.cpp - Named tensors as values of the IR
-//-----------------===//
+//===- Materialize.cpp - Named tensors as values of the IR ----------------===//
 
 #include "Importer.h"
 

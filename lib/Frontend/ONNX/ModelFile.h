@@ -1,5 +1,4 @@
-//===- ModelFile.h - The bytes of an ONNX model ---------------------*- C++
-//-*-===//
+//===- ModelFile.h - The bytes of an ONNX model -----------------*- C++ -*-===//
 //
 // A parsed model with what it lives in: the file and its external data, mapped
 // once and kept by everything that refers to them.

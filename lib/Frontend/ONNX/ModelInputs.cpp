@@ -1,5 +1,4 @@
-//===- ModelInputs.cpp - Opsets, initializers and inputs of a model
-//--------===//
+//===- ModelInputs.cpp - Opsets, initializers and inputs of a model -------===//
 
 #include "Importer.h"
 #include "Tensors.h"

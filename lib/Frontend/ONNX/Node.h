@@ -1,5 +1,4 @@
-//===- Node.h - A node as its handler sees it -----------------------*- C++
-//-*-===//
+//===- Node.h - A node as its handler sees it -------------------*- C++ -*-===//
 //
 // A handler translates one ONNX operator: it reads inputs and attributes, makes
 // core ops with `B`, and sets outputs, or returns fail("why not"). Handlers

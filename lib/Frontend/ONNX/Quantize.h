@@ -1,5 +1,4 @@
-//===- Quantize.h - Shared by operators on quantised tensors ---------*- C++
-//-*-===//
+//===- Quantize.h - Shared by operators on quantised tensors ----*- C++ -*-===//
 
 #ifndef LIMOSA_LIB_FRONTEND_ONNX_QUANTIZE_H
 #define LIMOSA_LIB_FRONTEND_ONNX_QUANTIZE_H

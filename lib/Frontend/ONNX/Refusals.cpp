@@ -1,5 +1,4 @@
-//===- Refusals.cpp - What of a model cannot be imported, and why
-//----------===//
+//===- Refusals.cpp - What of a model cannot be imported, and why ---------===//
 
 #include "Importer.h"
 #include "Registry.h"

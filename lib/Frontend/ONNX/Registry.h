@@ -1,5 +1,4 @@
-//===- Registry.h - The table of ONNX operators ---------------------*- C++
-//-*-===//
+//===- Registry.h - The table of ONNX operators -----------------*- C++ -*-===//
 //
 // One row per operator and version at which its meaning or its types change for
 // Limosa: the row with the greatest since_version not above the model's opset

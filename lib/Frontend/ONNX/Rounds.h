@@ -1,5 +1,4 @@
-//===- Rounds.h - Loops that handlers write --------------------------*- C++
-//-*-===//
+//===- Rounds.h - Loops that handlers write ---------------------*- C++ -*-===//
 
 #ifndef LIMOSA_LIB_FRONTEND_ONNX_ROUNDS_H
 #define LIMOSA_LIB_FRONTEND_ONNX_ROUNDS_H

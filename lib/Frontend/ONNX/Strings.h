@@ -1,5 +1,4 @@
-//===- Strings.h - Operators on strings and of the host -------------*- C++
-//-*-===//
+//===- Strings.h - Operators on strings and of the host ---------*- C++ -*-===//
 
 #ifndef LIMOSA_LIB_FRONTEND_ONNX_STRINGS_H
 #define LIMOSA_LIB_FRONTEND_ONNX_STRINGS_H

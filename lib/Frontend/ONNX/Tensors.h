@@ -1,5 +1,4 @@
-//===- Tensors.h - ONNX tensors and element types -------------------*- C++
-//-*-===//
+//===- Tensors.h - ONNX tensors and element types ---------------*- C++ -*-===//
 
 #ifndef LIMOSA_LIB_FRONTEND_ONNX_TENSORS_H
 #define LIMOSA_LIB_FRONTEND_ONNX_TENSORS_H

@@ -1,5 +1,4 @@
-//===- Windows.h - Sliding windows of convolution and pooling -------*- C++
-//-*-===//
+//===- Windows.h - Sliding windows of convolution and pooling ---*- C++ -*-===//
 
 #ifndef LIMOSA_LIB_FRONTEND_ONNX_WINDOWS_H
 #define LIMOSA_LIB_FRONTEND_ONNX_WINDOWS_H

@@ -1,5 +1,4 @@
-//===- Families.h - The composites, by family -----------------------*- C++
-//-*-===//
+//===- Families.h - The composites, by family -------------------*- C++ -*-===//
 //
 // Each family is a table in a file of its own. A definition sees operands of
 // the shapes and dtypes that its summary states; those who build composites

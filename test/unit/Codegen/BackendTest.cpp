@@ -1,5 +1,4 @@
 //===- BackendTest.cpp - Kernels from MLIR text to running code -----------===//
-//-------------===//
 
 #include "Disassembly.h"
 #include "Harness.h"

@@ -1,5 +1,4 @@
 //===- Disassembly.cpp - What the machine code looks like -----------------===//
-//-------------------===//
 
 #include "Disassembly.h"
 #include "llvm/MC/MCAsmInfo.h"

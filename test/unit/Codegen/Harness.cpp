@@ -1,5 +1,4 @@
 //===- Harness.cpp - Runs kernels inside tests ----------------------------===//
-//------------------------------===//
 
 #include "Harness.h"
 #include "llvm/Support/MathExtras.h"

@@ -1,5 +1,4 @@
 //===- ImageLinkerTest.cpp - The image as others see it -------------------===//
-//---------------------===//
 
 #include "Harness.h"
 #include "llvm/Support/FileSystem.h"

@@ -1,5 +1,4 @@
-//===- KernelFixture.h - Builds, compiles and runs one kernel -------*- C++
-//-*-===//
+//===- KernelFixture.h - Builds, compiles and runs one kernel ---*- C++ -*-===//
 //
 // A test writes a kernel's body with CoreBuilder; the fixture compiles it for
 // an ISA, packs the constants as the kernel asks, and runs its tiles in two

@@ -1,5 +1,4 @@
 //===- NarrowFloatTest.cpp - Conversions to and from 16-bit floats --------===//
-//----------===//
 
 #include "Harness.h"
 #include "llvm/ADT/APFloat.h"

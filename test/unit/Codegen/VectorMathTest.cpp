@@ -1,5 +1,4 @@
 //===- VectorMathTest.cpp - Errors and edge cases of math functions -------===//
-//---------===//
 
 #include "Harness.h"
 #include "llvm/ADT/bit.h"

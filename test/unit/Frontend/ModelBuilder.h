@@ -1,5 +1,4 @@
-//===- ModelBuilder.h - ONNX models for tests -----------------------*- C++
-//-*-===//
+//===- ModelBuilder.h - ONNX models for tests -------------------*- C++ -*-===//
 
 #ifndef LIMOSA_TEST_UNIT_FRONTEND_MODELBUILDER_H
 #define LIMOSA_TEST_UNIT_FRONTEND_MODELBUILDER_H

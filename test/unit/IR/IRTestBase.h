@@ -1,5 +1,4 @@
-//===- IRTestBase.h - A module to build core ops in -----------------*- C++
-//-*-===//
+//===- IRTestBase.h - A module to build core ops in -------------*- C++ -*-===//
 
 #ifndef LIMOSA_TEST_UNIT_IR_IRTESTBASE_H
 #define LIMOSA_TEST_UNIT_IR_IRTESTBASE_H

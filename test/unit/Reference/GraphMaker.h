@@ -1,5 +1,4 @@
-//===- GraphMaker.h - Serialised graphs written by hand, for tests --*- C++
-//-*-===//
+//===- GraphMaker.h - Serialised graphs written by hand, for tests --------===//
 
 #ifndef LIMOSA_TEST_UNIT_REFERENCE_GRAPHMAKER_H
 #define LIMOSA_TEST_UNIT_REFERENCE_GRAPHMAKER_H

@@ -1,5 +1,4 @@
-//===- FarDevice.h - A device with memory of its own, for tests -----*- C++
-//-*-===//
+//===- FarDevice.h - A device with memory of its own, for tests -*- C++ -*-===//
 #ifndef LIMOSA_TEST_UNIT_RUNTIME_FARDEVICE_H
 #define LIMOSA_TEST_UNIT_RUNTIME_FARDEVICE_H
 

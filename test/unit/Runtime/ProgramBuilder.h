@@ -1,5 +1,4 @@
-//===- ProgramBuilder.h - Programs by hand, for tests ---------------*- C++
-//-*-===//
+//===- ProgramBuilder.h - Programs by hand, for tests -----------*- C++ -*-===//
 #ifndef LIMOSA_TEST_UNIT_RUNTIME_PROGRAMBUILDER_H
 #define LIMOSA_TEST_UNIT_RUNTIME_PROGRAMBUILDER_H
 

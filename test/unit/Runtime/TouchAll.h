@@ -1,5 +1,4 @@
-//===- TouchAll.h - A kernel that touches all that it is given ------*- C++
-//-*-===//
+//===- TouchAll.h - A kernel that touches all that it is given --*- C++ -*-===//
 //
 // For damaged files: what they have a kernel called with has to be there.
 //
